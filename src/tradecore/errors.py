@@ -1,11 +1,13 @@
 """Exceptions of the library: the one place that names what can go wrong outside the business rules.
 
-A refused order is an event with a status, never an exception. What is raised here is a misuse of the library, an
-engine that latched a fault, or bytes from outside that cannot be what they claim to be. Everything derives from
-`TradecoreError`, so a caller can guard a whole pipeline with one clause.
+A refused order is an event with a status, never an exception. What is raised here is a misuse of
+the library, an engine that latched a fault, or bytes from outside that cannot be what they claim
+to be. Everything derives from `TradecoreError`, so a caller can guard a whole pipeline with one
+clause.
 
-Errors about stored bytes carry where they happened (`file`, `offset`) as attributes as well as in the text, because
-the person who reads the message needs both and the program that handles it should not have to parse it.
+Errors about stored bytes carry where they happened (`file`, `offset`) as attributes as well as in
+the text, because the person who reads the message needs both and the program that handles it
+should not have to parse it.
 """
 
 from __future__ import annotations
@@ -38,8 +40,8 @@ class CapacityError(TradecoreError):
 class EngineFault(TradecoreError):
     """An invariant of the engine failed and the engine stopped itself.
 
-    Every later call on the same engine raises this again: the state is suspect, and the way back is the newest
-    snapshot and a replay of the log.
+    Every later call on the same engine raises this again: the state is suspect, and the way back
+    is the newest snapshot and a replay of the log.
     """
 
 
@@ -51,16 +53,17 @@ class LocatedError(TradecoreError):
     reason : str
         What is wrong, in a sentence without the file name.
     file : str, optional
-        The file as the user named it; a member of an archive is written ``archive.zip!member``. Empty when the bytes
-        came from memory.
+        The file as the user named it; a member of an archive is written ``archive.zip!member``.
+        Empty when the bytes came from memory.
     offset : int, optional
-        Byte offset, from 0, of the first byte that cannot be accepted. Within a compressed file or an archive member
-        it counts *decompressed* bytes, which is what a decoder sees. None when no byte can be blamed (a file that does
-        not exist).
+        Byte offset, from 0, of the first byte that cannot be accepted. Within a compressed file or
+        an archive member it counts *decompressed* bytes, which is what a decoder sees. None when
+        no byte can be blamed (a file that does not exist).
     """
 
     def __init__(self, reason: str, file: str = "", offset: int | None = None) -> None:
-        # All three are positional so that the default copy and transport of exceptions (args) keeps them.
+        # All three are positional so that the default copy and transport of exceptions (args)
+        # keeps them.
         super().__init__(reason, file, offset)
         self.reason = reason
         self.file = file
