@@ -1,0 +1,39 @@
+"""Who lives in which layer of the library. DESIGN's table, as data; the tests beside it enforce it.
+
+`pure` is the default: synchronous, deterministic, no files, no clocks. The others are named here.
+"""
+
+from __future__ import annotations
+
+from repository import Module, is_within
+
+# The edge touches files, clocks or a terminal; nothing pure may import it.
+EDGE = ("tradecore.cli", "tradecore.data", "tradecore.verify", "tradecore.journal_file")
+# Bulk kernels: the only home of numba, and only imported on request.
+KERNELS = ("tradecore.kernels",)
+# The shipped test kit: reads scenario files and draws from seeded generators; nothing else needs it
+# except the edge (demo, bench, verify).
+TESTING = ("tradecore.testing",)
+
+LAYERS = {"edge": EDGE, "kernels": KERNELS, "testing": TESTING}
+
+# Which layers a layer may import besides itself and `pure`.
+MAY_IMPORT = {
+    "pure": set(),
+    "kernels": set(),
+    "testing": set(),
+    "edge": {"kernels", "testing"},
+}
+
+
+def layer_of(name: str) -> str:
+    """Return the layer of a module of the library, `pure` unless it is listed above."""
+    for layer, packages in LAYERS.items():
+        if any(is_within(name, package) for package in packages):
+            return layer
+    return "pure"
+
+
+def of(module: Module) -> str:
+    """Return the layer of a parsed module."""
+    return layer_of(module.name)
