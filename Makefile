@@ -109,6 +109,9 @@ run: build $(RUN_ENV) ## Set up, build, install and run the demonstration market
 # ------------------------------------------------------------------------------------- tests
 .PHONY: test test-fast
 test: build audit-build $(TEST_ENV) ## Set up, build, install and run the tests.
+	@echo "tradecore: properties, with the kernel auditing itself after every step"
+	@$(call with_pkg,audit) $(PYTHON) -m pytest -n $(JOBS) --dist worksteal -q tests/property
+	@echo "tradecore: everything, on the release build"
 	@$(RUN) -m pytest -n $(JOBS) --dist worksteal -q
 
 test-fast: build $(TEST_ENV) ## The tests that take less than a second or two each.
@@ -143,7 +146,7 @@ generate: ## Rewrite everything that is generated from tc_frame.h and tc_status.
 bench: build $(TEST_ENV) ## Measure: the whole benchmark table of this machine.
 	@$(RUN) -m tradecore.cli bench
 
-mutants: $(TEST_ENV) ## Compile every single-fault mutant of the kernel and show what kills it.
+mutants: build $(TEST_ENV) ## Compile every single-fault mutant of the kernel and show what kills it.
 	@$(PYTHON) tools/mutants.py
 
 fuzz: asan-build $(TEST_ENV) ## Mutate frames, envelopes, journals and snapshots for FUZZ_SECONDS (60).

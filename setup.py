@@ -1,4 +1,4 @@
-"""setuptools entry point; every setting lives in pyproject.toml, every compiler flag in CMakeLists.txt."""
+"""setuptools entry point; settings live in pyproject.toml, compiler flags in CMakeLists.txt."""
 
 from setuptools import setup
 

@@ -14,8 +14,8 @@ def types_pxd(header: Header) -> str:
     out = [
         f"# {NOTICE}",
         "#",
-        "# The extern view of every public struct and code. There is no module behind it: Cython takes",
-        "# names and types from here, sizes and offsets come from the header at C compile time.",
+        "# The extern view of every public struct and code. No module is behind it: Cython",
+        "# takes names and types from here, the C compiler sizes and offsets from the header.",
         "# Codes are plain C constants, comparable with any integer field and free at run time.",
         f"from libc.stdint cimport {', '.join(used)}",
         "",
@@ -36,12 +36,12 @@ def types_pxd(header: Header) -> str:
         "",
         "cdef extern from *:",
         '    """',
-        "    #include \"tc_frame.h\"",
+        '    #include "tc_frame.h"',
         "    #ifndef TC_STATUS_CODES",
         "    #define TC_STATUS_CODES",
         "    enum tc_status_code {",
         "    #define TC_STATUS(code, name, sentence) TC_STATUS_##name = code,",
-        "    #include \"tc_status.def\"",
+        '    #include "tc_status.def"',
         "    #undef TC_STATUS",
         "    };",
         "    #endif",
@@ -76,7 +76,7 @@ def abi_pyx(header: Header) -> str:
         f"# {NOTICE}",
         '"""Sizes, offsets and codes of the kernel\'s public structs, as the C compiler sees them.',
         "",
-        "Tests and `tradecore.dtypes` compare header, numpy dtypes and documentation through this module.",
+        "Through it tests and `tradecore.dtypes` compare header, dtypes and documentation.",
         '"""',
         "from tradecore_ext cimport types",
         "from tradecore_ext.types cimport (",
@@ -101,15 +101,13 @@ def abi_pyx(header: Header) -> str:
         ]
         out.append("    },")
     out += ["}", "", "STATUSES = {"]
-    out += [
-        f'    "{status.name}": types.TC_STATUS_{status.name},' for status in header.statuses
-    ]
+    out += [f'    "{status.name}": types.TC_STATUS_{status.name},' for status in header.statuses]
     return "\n".join([*out, "}"]) + "\n"
 
 
 def abi_pyi(_: Header) -> str:
     """Return the stub of _abi."""
-    return f'''# {NOTICE}
+    return f"""# {NOTICE}
 from typing import Final, TypedDict
 
 class StructLayout(TypedDict):
@@ -121,4 +119,4 @@ CONSTANTS: Final[dict[str, int]]
 STRUCTS: Final[dict[str, StructLayout]]
 CODES: Final[dict[str, dict[str, int]]]
 STATUSES: Final[dict[str, int]]
-'''
+"""

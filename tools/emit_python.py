@@ -1,4 +1,4 @@
-"""Write the Python enumerations: tradecore.status from tc_status.def, tradecore.codes from the header."""
+"""Write the Python enumerations: tradecore.status and tradecore.codes."""
 
 from __future__ import annotations
 

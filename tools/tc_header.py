@@ -40,6 +40,7 @@ class Field:
 
     @property
     def is_reserved(self) -> bool:
+        """Tell whether the field must be zero."""
         return self.name.startswith("reserved")
 
 
@@ -116,9 +117,6 @@ class Header:
     structs: tuple[Struct, ...]
     statuses: tuple[Status, ...]
     families: dict[int, str]
-
-    def struct(self, name: str) -> Struct:
-        return next(struct for struct in self.structs if struct.name == name)
 
 
 def read(include: Path = INCLUDE) -> Header:
@@ -220,8 +218,7 @@ class _Parser:
         head, _, rest = text.partition("{")
         body, _, tail = rest.rpartition("};")
         members = tuple(
-            Member(m.group(1), int(m.group(2), 0), m.group(4) or "")
-            for m in _MEMBER.finditer(body)
+            Member(m.group(1), int(m.group(2), 0), m.group(4) or "") for m in _MEMBER.finditer(body)
         )
         left_over = re.sub(r"/\*.*?\*/", "", _MEMBER.sub("", body)).strip()
         if left_over or not members:

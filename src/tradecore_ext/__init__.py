@@ -1,7 +1,8 @@
 """The compiled kernel of tradecore: Cython without the GIL, C structs in arenas, no I/O.
 
-Python users want `tradecore`. Cython and C code finds declarations here: ``cimport tradecore_ext.types``
-and the headers in `get_include()`; compare ``TC_ABI`` of the header with ``tradecore_ext._abi.ABI`` at import.
+Python users want `tradecore`. Cython and C code finds declarations here: ``cimport
+tradecore_ext.types`` and the headers in `get_include()`; compare ``TC_ABI`` of the header with
+``tradecore_ext._abi.ABI`` at import.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ from repository import Module, is_within
 EDGE = ("tradecore.cli", "tradecore.data", "tradecore.verify", "tradecore.journal_file")
 # Bulk kernels: the only home of numba, and only imported on request.
 KERNELS = ("tradecore.kernels",)
-# The shipped test kit: reads scenario files and draws from seeded generators; nothing else needs it
-# except the edge (demo, bench, verify).
+# The shipped test kit: reads and writes workload files, draws from seeded generators; only the edge
+# (demo, bench, verify) uses it.
 TESTING = ("tradecore.testing",)
 
 LAYERS = {"edge": EDGE, "kernels": KERNELS, "testing": TESTING}
@@ -21,7 +21,7 @@ LAYERS = {"edge": EDGE, "kernels": KERNELS, "testing": TESTING}
 MAY_IMPORT = {
     "pure": set(),
     "kernels": set(),
-    "testing": set(),
+    "testing": {"edge"},
     "edge": {"kernels", "testing"},
 }
 

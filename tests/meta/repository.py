@@ -1,6 +1,6 @@
-"""What the rules of the repository are about: its files, modules and imports, read without running them.
+"""What the rules of the repository are about: its files, modules and imports, read but not run.
 
-Every test of this folder takes its lists from here, so a rule has one idea of what a source file is.
+Every test of this folder takes its lists from here: one idea of what a source file is.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ KERNEL = ROOT / "src" / "tradecore_ext"
 
 @functools.cache
 def tracked_files() -> tuple[Path, ...]:
-    """All files git knows, plus the new ones it does not ignore; all files where there is no git."""
+    """All files git knows, and the new ones it does not ignore; every file where git is absent."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],  # noqa: S607 - whichever git the developer uses
+        command,
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -107,9 +107,13 @@ COMMENT_OR_STRING = re.compile(
 C_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 KERNEL_BANS = {
     "floating point": re.compile(r"\b(double|float|long\s+double|fabs|pow|sqrt|floor|ceil)\b"),
-    "a clock": re.compile(r"\b(time|clock|gettimeofday|clock_gettime|perf_counter|rdtsc|__rdtsc)\b"),
+    "a clock": re.compile(
+        r"\b(time|clock|gettimeofday|clock_gettime|perf_counter|rdtsc|__rdtsc)\b"
+    ),
     "chance": re.compile(r"\b(random|rand|srand|drand48|urandom)\b"),
-    "the environment or a file": re.compile(r"\b(getenv|environ|fopen|open|read|printf|print)\s*\("),
+    "the environment or a file": re.compile(
+        r"\b(getenv|environ|fopen|open|read|printf|print)\s*\("
+    ),
     "an address or a hash order": re.compile(r"\b(id|hash)\s*\("),
 }
 
@@ -117,6 +121,7 @@ KERNEL_BANS = {
 def _code_only(text: str, suffix: str) -> str:
     """Blank out comments and strings, keeping line numbers."""
     pattern = C_COMMENT if suffix == ".h" else COMMENT_OR_STRING
+
     # A verbatim C block of a .pyx sits in a docstring: that text is code of the kernel.
     def blank(match: re.Match[str]) -> str:
         body = match.group()
