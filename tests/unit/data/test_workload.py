@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import struct
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -153,3 +154,15 @@ def test_published_workloads_have_their_published_counts() -> None:
         assert len(records) == entry["messages"]
         assert records["seq"].tolist() == list(range(entry["messages"]))
         assert wl.encode_workload(records) == gzip.decompress(path.read_bytes())
+
+
+def test_streaming_memory_is_bounded_by_the_batch(tmp_path: Path) -> None:
+    path = tmp_path / "orders.bin.gz"
+    wl.write_workload(path, np.zeros(400_000, wl.WORKLOAD_RECORD))  # 16 MB of records
+    tracemalloc.start()
+    try:
+        assert sum(len(batch) for batch in wl.iter_workload(path, 4096)) == 400_000
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 2_000_000
