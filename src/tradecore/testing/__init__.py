@@ -1,0 +1,1 @@
+"""Kit for tests and benchmarks that ships with the library: workloads, oracle, fakes."""
