@@ -82,8 +82,8 @@ endef
 # A variant's folder is a whole tradecore_ext: our modules, and the library's Python files and headers.
 define variant
 	$(call cmake_build,$(1),$(call pkg,$(1))/tradecore_ext,$(2))
-	@cd src/tradecore_ext && cp -ru --parents $$(git ls-files . | grep -v '\.pyx$$') \
-	  $(abspath $(call pkg,$(1)))/tradecore_ext/
+	@cd src/tradecore_ext && find . -type f ! -name '*.pyx' ! -name '*.so' ! -name '*.pyc' \
+	  -exec cp -u --parents -t $(abspath $(call pkg,$(1)))/tradecore_ext {} +
 endef
 
 .PHONY: build

@@ -49,7 +49,7 @@ if [ -z "$python" ] && [ -n "$incomplete" ]; then
   fi
   [ -n "$python" ] || die "$incomplete lacks its venv module or its headers; install them (Debian: apt-get install $v-venv $v-dev) and run this again"
 fi
-[ -n "$python" ] || die "needs CPython >= 3.11 on PATH (or PYTHON3=/path/to/python); found only: $(python3 -V 2>&1 || echo none)"
+[ -n "$python" ] || die "needs CPython >= 3.11 on PATH (or PYTHON3=/path/to/python); ${PYTHON3:-python3} is: $("${PYTHON3:-python3}" -V 2>&1 || true)"
 
 echo "tradecore: $("$python" -V) in $venv"
 "$python" -m venv --clear "$venv"
