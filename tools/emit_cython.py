@@ -52,20 +52,32 @@ def types_pxd(header: Header) -> str:
     return "\n".join(out) + "\n"
 
 
+# Where a field lies is measured, not computed again: that is what the tests compare.
+ROW = """
+cdef tuple _row(str kind, const void* base, const void* field, int count, size_t size):
+    return kind, <int>(<const char*>field - <const char*>base), count, <int>size
+
+
+"""
+
+
 def _struct_function(struct: Struct) -> list[str]:
     out = [
         f"cdef dict _{struct.name}():",
         f"    cdef {struct.name} s",
-        "    cdef char* base = <char*>&s",
         "    return {",
         f'        "itemsize": <int>sizeof({struct.name}),',
         '        "fields": {',
     ]
     for field in struct.fields:
         kind = SCALARS[field.ctype][1] if field.ctype in SCALARS else field.ctype
-        size = f"<int>sizeof(s.{field.name})"
-        offset = f"<int>(<char*>&s.{field.name} - base)"
-        out.append(f'            "{field.name}": ("{kind}", {offset}, {field.count}, {size}),')
+        name = field.name
+        row = f'"{kind}", &s, &s.{name}, {field.count}, sizeof(s.{name})'
+        line = f'            "{name}": _row({row}),'
+        if len(line) > 100:
+            out += [f'            "{name}": _row(', f"                {row}),"]
+        else:
+            out.append(line)
     return [*out, "        },", "    }", "", ""]
 
 
@@ -76,14 +88,14 @@ def abi_pyx(header: Header) -> str:
         f"# {NOTICE}",
         '"""Sizes, offsets and codes of the kernel\'s public structs, as the C compiler sees them.',
         "",
-        "Through it tests and `tradecore.dtypes` compare header, dtypes and documentation.",
+        "Tests and `tradecore.dtypes` take the numbers of the header from here.",
         '"""',
         "from tradecore_ext cimport types",
         "from tradecore_ext.types cimport (",
         *(f"    {name}," for name in names),
         ")",
         "",
-        "",
+        *ROW.splitlines(),
     ]
     for struct in header.structs:
         out += _struct_function(struct)
