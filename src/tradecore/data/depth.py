@@ -14,11 +14,12 @@ from collections import deque
 from typing import NamedTuple
 
 from tradecore.data.binance import DepthSnapshot, DepthUpdate, Levels
+from tradecore.errors import TradecoreError
 
 __all__ = ["DepthBook", "DepthGapError", "DepthRebuild", "Quote"]
 
 
-class DepthGapError(ValueError):
+class DepthGapError(TradecoreError):
     """An update does not continue the book; the rebuild must start over from a new snapshot."""
 
 

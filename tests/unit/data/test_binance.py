@@ -98,7 +98,7 @@ def test_updates_around_the_snapshot_follow_the_published_rules() -> None:
 
 
 @pytest.mark.parametrize(
-    "update", [_update(24, 30), _update(21, 30, pu=19), _update(22, 23, (5, 5))]
+    "update", [_update(24, 30), _update(20, 30), _update(21, 30, pu=19), _update(22, 23, (5, 5))]
 )
 def test_gap_is_an_error_and_changes_nothing(update: bn.DepthUpdate) -> None:
     rebuild = DepthRebuild()
@@ -115,6 +115,13 @@ def test_first_update_must_reach_back_to_the_snapshot() -> None:
     rebuild.snapshot(bn.DepthSnapshot(0, 15, [], []))
     with pytest.raises(DepthGapError):
         rebuild.update(_update(17, 20))
+
+
+def test_update_that_ends_at_the_snapshot_is_dropped() -> None:
+    rebuild = DepthRebuild()
+    rebuild.snapshot(bn.DepthSnapshot(0, 15, [], []))
+    assert not rebuild.update(_update(10, 15, (5, 1)))
+    assert rebuild.book.levels(1) == []
 
 
 def test_futures_stream_continues_by_previous_id() -> None:

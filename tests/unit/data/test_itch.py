@@ -24,6 +24,16 @@ SPECIFIED = {
     "I": 50, "N": 20, "O": 48,
 }  # fmt: skip
 
+# Field order as in the specification's tables, after the type letter, stock locate, tracking
+# number and the two halves of the time. All bytes of the test message differ, so order and width
+# both count.
+STRUCTS = {
+    "S": "c", "R": "8sccIcc2scccccIc", "H": "8scc4s",
+    "Y": "8sc", "L": "4s8sccc", "V": "QQQ", "W": "c", "K": "8sIcI", "J": "8sIIII", "h": "8scc",
+    "A": "QcI8sI", "F": "QcI8sI4s", "E": "QIQ", "C": "QIQcI", "X": "QI", "D": "Q", "U": "QQII",
+    "P": "QcI8sIQ", "Q": "Q8sIQc", "B": "Q", "I": "QQc8sIIIcc", "N": "8sc", "O": "8scIIIQII",
+}  # fmt: skip
+
 START = struct.pack(">cHHHIc", b"S", 0, 0, 0x1122, 0x33445566, b"O")
 ADD = b"A" + struct.pack(">HHHIQcI8sI", 513, 2, 1, 5, 77, b"B", 300, b"AAPL    ", 1_250_000)
 DELETE = struct.pack(">cHHHIQ", b"D", 513, 2, 1, 6, 77)
@@ -52,6 +62,17 @@ def test_hand_packed_messages_decode_to_their_fields() -> None:
     assert delete.order_id == 77
     assert batch.columns("A")["px"].tolist() == [1_250_000]
     assert batch.rows("D").tolist() == [2]
+
+
+@pytest.mark.parametrize("kind", sorted(STRUCTS))
+def test_every_type_decodes_what_struct_packed(kind: str) -> None:
+    layout = struct.Struct(f">cHHHI{STRUCTS[kind]}")
+    assert layout.size == SPECIFIED[kind]
+    raw = kind.encode() + bytes(range(65, 65 + layout.size - 1))
+    _, locate, tracking, high, low, *rest = layout.unpack(raw)
+    ((decoded_kind, record),) = itch.decode_itch(raw, "bare").messages()
+    assert decoded_kind == kind
+    assert tuple(record) == (locate, tracking, high << 32 | low, *rest)
 
 
 @pytest.mark.parametrize("framing", list(FRAMED))

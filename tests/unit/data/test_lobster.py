@@ -91,6 +91,8 @@ def test_windows_line_ends_and_missing_last_line_end_are_accepted(tmp_path: Path
         ),
         (MESSAGES.replace(",5,0,1,", ",8,0,1,"), BOOK, 0, "row 0: impossible message: type 8"),
         (MESSAGES + "34300,1,5,5,5,1\n", BOOK, None, "ends after 5 rows, but"),
+        (MESSAGES.replace("20,2238100", "2:,2238100"), BOOK, None, "not an integer: '2:'"),
+        (MESSAGES.replace("20,2238100", "2/,2238100"), BOOK, None, "not an integer: '2/'"),
         (MESSAGES, BOOK + "1,1,1,1\n", None, "ends after 5 rows, but"),
         (MESSAGES, "1,2,3\n", 0, "a multiple of 4"),
         (MESSAGES, BOOK.replace("2231800", "1" * 19), None, "is not an integer"),
