@@ -137,9 +137,16 @@ types: build $(DEV_ENV) ## mypy --strict, and the hand-written stubs against the
 	@$(PYTHON) -m mypy
 	@MYPYPATH=src PYTHONPATH=src $(PYTHON) -m mypy.stubtest tradecore_ext
 
-.PHONY: generate
+.PHONY: generate docs coverage
 generate: ## Rewrite everything that is generated from tc_frame.h and tc_status.def.
 	@$(PYTHON) tools/generate.py
+
+docs: build generate $(TEST_ENV) ## Rewrite the reference pages and follow every link of every page.
+	@$(RUN) -m pytest -q tests/meta/test_docs.py tests/meta/test_generated.py
+
+coverage: build $(DEV_ENV) ## Which lines of the library the fast tests do not reach.
+	@$(RUN) -m coverage run -m pytest -q -m 'not slow'
+	@$(PYTHON) -m coverage combine -q && $(PYTHON) -m coverage report
 
 # --------------------------------------------------------------------- measuring and searching
 .PHONY: bench mutants fuzz nightly
