@@ -110,7 +110,8 @@ run: build $(RUN_ENV) ## Set up, build, install and run the demonstration market
 .PHONY: test test-fast
 test: build audit-build $(TEST_ENV) ## Set up, build, install and run the tests.
 	@echo "tradecore: properties, with the kernel auditing itself after every step"
-	@$(call with_pkg,audit) $(PYTHON) -m pytest -n $(JOBS) --dist worksteal -q tests/property
+	@TRADECORE_COMMANDS=$${TRADECORE_COMMANDS:-100000} $(call with_pkg,audit) \
+	  $(PYTHON) -m pytest -n $(JOBS) --dist worksteal -q tests/property
 	@echo "tradecore: everything, on the release build"
 	@$(RUN) -m pytest -n $(JOBS) --dist worksteal -q
 
@@ -162,7 +163,9 @@ fuzz: asan-build $(TEST_ENV) ## Mutate frames, envelopes, journals and snapshots
 	  $(PYTHON) -m pytest -q -p no:randomly tests/fuzz
 
 nightly: build audit-build $(TEST_ENV) ## All tests at nightly size: hours, tens of millions of commands.
-	@$(RUN) -m pytest -n $(JOBS) -q --nightly
+	@TRADECORE_COMMANDS=1000000 $(call with_pkg,audit) \
+	  $(PYTHON) -m pytest -n $(JOBS) -q --nightly tests/property
+	@TRADECORE_COMMANDS=10000000 $(RUN) -m pytest -n $(JOBS) -q --nightly
 
 # ------------------------------------------------------------------------------------ deliver
 .PHONY: dist
