@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tradecore.data.source import PathLike, open_source
-from tradecore.errors import DataError
+from tradecore.errors import ConfigError, DataError
+from tradecore.units import Unit
 
 __all__ = [
     "DECIMALS",
@@ -39,7 +40,7 @@ Levels = list[tuple[int, int]]
 """Pairs of price and quantity."""
 
 _LINE = re.compile(rb"([0-9]{1,19}) (\{.*\})")
-_NUMBER = re.compile(r"([0-9]{1,10})(?:\.([0-9]{1,8}))?", re.ASCII)
+_UNIT = Unit(1, DECIMALS)
 
 
 class BookTicker(NamedTuple):
@@ -135,11 +136,7 @@ class _Outer(msgspec.Struct):
 
 def _fixed(text: str) -> int:
     """Return a plain non-negative decimal number in units of ``10**-DECIMALS``."""
-    match = _NUMBER.fullmatch(text)
-    if match is None:
-        raise ValueError(f"{text[:40]!r} is not a number with at most {DECIMALS} decimals")
-    whole, fraction = match.groups(default="")
-    return int(whole + fraction.ljust(DECIMALS, "0"))
+    return _UNIT.to_units(text)
 
 
 def _levels(pairs: _TextLevels) -> Levels:
@@ -220,7 +217,7 @@ def iter_capture(path: PathLike) -> Iterator[CaptureEvent]:
                 raise DataError(reason, source.name, at)
             try:
                 event = decoder.event(int(match[1]), match[2])
-            except (msgspec.DecodeError, ValueError) as error:
+            except (msgspec.DecodeError, ConfigError) as error:
                 raise DataError(f"bad message: {error}", source.name, at) from error
             if event is not None:
                 yield event
