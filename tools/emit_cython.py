@@ -120,8 +120,9 @@ def abi_pyx(header: Header) -> str:
 def abi_pyi(_: Header) -> str:
     """Return the stub of _abi."""
     return f"""# {NOTICE}
-from typing import Final, TypedDict
+from typing import Final, TypedDict, type_check_only
 
+@type_check_only
 class StructLayout(TypedDict):
     itemsize: int
     fields: dict[str, tuple[str, int, int, int]]
