@@ -1,0 +1,6 @@
+"""Where one command ends and the next begins."""
+
+from typing_extensions import Buffer
+
+def count_commands(frames: Buffer) -> int: ...
+def command_offset(frames: Buffer, index: int) -> int: ...
