@@ -4,7 +4,8 @@ Whole-sample measures are NumPy reductions: pairwise summation is more accurate 
 compiled loop and costs no compilation. NaN periods are left out. Two published conventions are
 offered where they differ:
 
-- annual return: compounded, ``(1 + total)^(periods / n) - 1``, in both.
+- annual return: compounded, ``(1 + total)^(periods / n) - 1``; a NaN period counts as time in
+  empyrical and does not in PerformanceAnalytics.
 - Sharpe: empyrical ``mean / sd * sqrt(periods)`` with n - 1 in the sd; PerformanceAnalytics the
   compounded annual excess return over the annual sd (``SharpeRatio.annualized``, geometric).
 - downside risk: the root mean square under the threshold over *all* n; empyrical annualises it,
@@ -103,22 +104,27 @@ def cum_return(returns: npt.ArrayLike) -> float:
     return float(np.prod(1.0 + kept)) - 1.0 if len(kept) else math.nan
 
 
-def annual_return(returns: npt.ArrayLike, *, periods: float = 252) -> float:
+def annual_return(
+    returns: npt.ArrayLike, *, periods: float = 252, convention: Convention = "empyrical"
+) -> float:
     """Return the compounded annual growth rate.
 
     Parameters
     ----------
     returns : array_like of float, shape (n,)
-        Simple returns per period. A NaN period is left out of the product but counts as time.
+        Simple returns per period.
     periods : float
         Periods per year.
+    convention : {"empyrical", "performanceanalytics"}
+        Whether a NaN period counts as time in which nothing was earned, or not at all.
 
     Returns
     -------
     float
         NaN for an empty series or one that lost more than everything.
     """
-    count = len(as_f64("returns", returns))
+    array = as_f64("returns", returns)
+    count = len(array) if _check(convention) else int(np.count_nonzero(~np.isnan(array)))
     total = 1.0 + cum_return(returns)
     if count == 0 or not total >= 0.0:
         return math.nan
@@ -242,7 +248,9 @@ def sortino(
     return _ratio(float(excess.mean()) * scale, risk)
 
 
-def calmar(returns: npt.ArrayLike, *, periods: float = 252) -> float:
+def calmar(
+    returns: npt.ArrayLike, *, periods: float = 252, convention: Convention = "empyrical"
+) -> float:
     """Return the annual return over the depth of the deepest drawdown.
 
     Parameters
@@ -250,6 +258,8 @@ def calmar(returns: npt.ArrayLike, *, periods: float = 252) -> float:
     returns : array_like of float, shape (n,)
     periods : float
         Periods per year.
+    convention : {"empyrical", "performanceanalytics"}
+        As in `annual_return`.
 
     Returns
     -------
@@ -257,7 +267,9 @@ def calmar(returns: npt.ArrayLike, *, periods: float = 252) -> float:
         NaN where there is no drawdown.
     """
     depth = max_drawdown(returns)
-    return annual_return(returns, periods=periods) / -depth if depth < 0.0 else math.nan
+    if not depth < 0.0:
+        return math.nan
+    return annual_return(returns, periods=periods, convention=convention) / -depth
 
 
 def omega(

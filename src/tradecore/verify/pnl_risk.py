@@ -318,6 +318,7 @@ class _Settings:
         period = inputs.text("period", "frequency")
         if period and period not in named:
             raise CannotExpressError(f"period {period!r} is not known")
+        self.periods_given = bool(period) or inputs.any_of("periods", "annualization")
         self.periods = inputs.real("periods", "annualization", default=named.get(period, frequency))
         self.convention = cast("Convention", _convention(inputs, _RETURN_WORDS, default))
         self.risk_free = _one_or_many(inputs, "risk_free", "rf")
@@ -370,9 +371,22 @@ def _measures(returns: FloatArray, s: _Settings) -> dict[str, Callable[[], Value
     def shape() -> Any:
         return moments(returns, 1)
 
+    def plain_sharpe() -> float:
+        # PerformanceAnalytics has two: SharpeRatio per period, and SharpeRatio.annualized. A case
+        # that gives no periods per year is about the first.
+        whole = annual or s.periods_given
+        return performance.sharpe(
+            returns,
+            risk_free=s.risk_free,
+            periods=s.periods if whole else 1.0,
+            ddof=s.ddof,
+            convention=s.convention if whole else "empyrical",
+        )
+
     tail = cast("TailConvention", s.convention)
     return {
-        "sharpe": lambda: performance.sharpe(
+        "sharpe": plain_sharpe,
+        "sharpe_annualized": lambda: performance.sharpe(
             returns,
             risk_free=s.risk_free,
             periods=s.periods,
@@ -385,7 +399,7 @@ def _measures(returns: FloatArray, s: _Settings) -> dict[str, Callable[[], Value
         "downside_risk": lambda: performance.downside_risk(
             returns, required=s.required, periods=s.periods, convention=s.convention
         ),
-        "calmar": lambda: performance.calmar(returns, periods=s.periods),
+        "calmar": lambda: performance.calmar(returns, periods=s.periods, convention=s.convention),
         "omega": lambda: performance.omega(
             returns,
             risk_free=s.risk_free,
@@ -395,7 +409,9 @@ def _measures(returns: FloatArray, s: _Settings) -> dict[str, Callable[[], Value
         ),
         "max_drawdown": lambda: sign * drawdown.max_drawdown(returns) + 0.0,
         "max_drawdown_duration": lambda: drop().longest,
-        "annual_return": lambda: performance.annual_return(returns, periods=s.periods),
+        "annual_return": lambda: performance.annual_return(
+            returns, periods=s.periods, convention=s.convention
+        ),
         "annual_volatility": lambda: performance.annual_vol(
             returns, periods=s.periods, ddof=s.ddof
         ),
