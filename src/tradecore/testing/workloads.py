@@ -20,14 +20,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tradecore.codes import CommandKind, OrdType, Side, TimeInForce
+from tradecore.codes import CommandKind, InstrumentType, OrdType, Side, TimeInForce
 from tradecore.data.workload import WORKLOAD_RECORD, encode_workload
 from tradecore.errors import ConfigError
-from tradecore.testing import _flows, _regimes
-from tradecore.testing._flows import FlowSpec
+from tradecore.testing import _flows, _regimes, _venue
+from tradecore.testing._flows import FlowSpec, Holders
 from tradecore.testing._regimes import SWINGS, Messages
+from tradecore.testing._venue import Needs
 
-__all__ = ["CANONICAL_SEED", "DESCRIPTIONS", "FLOWS", "NAMES", "FlowSpec", "Workload", "make"]
+__all__ = [
+    "CANONICAL_SEED",
+    "DESCRIPTIONS",
+    "FLOWS",
+    "NAMES",
+    "FlowSpec",
+    "Needs",
+    "Workload",
+    "make",
+]
 
 CANONICAL_SEED = 2
 """Seed of every published number.
@@ -187,6 +197,44 @@ class Workload:
         frames["ord_type"] = np.where(new, np.where(m.ioc == 2, OrdType.MARKET, OrdType.LIMIT), 0)
         frames["tif"] = np.where(new, np.where(m.ioc > 0, TimeInForce.IOC, TimeInForce.GTC), 0)
         return frames
+
+    def setup(self, *, linear: bool = False) -> NDArray[np.void]:
+        """Return the frames that make the venue: instruments, and accounts with funds if any.
+
+        Parameters
+        ----------
+        linear : bool
+            Margined linear instruments (10 % initial, 5 % maintenance, cross) with a mark instead
+            of spot instruments. Only for workloads with accounts.
+
+        Returns
+        -------
+        ndarray of `tradecore.dtypes.COMMAND`
+            To be applied before `commands`, outside a timed part.
+        """
+        instruments = self.needs.instruments
+        accounts = 0 if self.spec is None else self.spec.accounts
+        kind = InstrumentType.LINEAR if linear else InstrumentType.SPOT
+        if linear and not accounts:
+            raise ConfigError(f"workload {self.name} has no accounts, so nothing to margin")
+        parts = [_venue.instrument_frames(instruments, kind, fees=bool(accounts))]
+        if accounts:
+            parts.append(_venue.account_frames(accounts, None if linear else self._holders))
+        if linear:
+            parts.append(_venue.mark_frames(self.messages, instruments))
+        return np.concatenate(parts)
+
+    @cached_property
+    def needs(self) -> Needs:
+        """Return the least capacities of an engine that runs this stream."""
+        return _venue.needs(self.messages, self._holders)
+
+    @cached_property
+    def _holders(self) -> Holders | None:
+        """Return which account holds which instrument, None where there are no accounts."""
+        if self.spec is None or not self.spec.accounts:
+            return None
+        return _flows.holders(self.spec, self.seed)
 
     def encode(self) -> bytes:
         """Return the bytes of a binary workload file (`.bin`), header included."""

@@ -9,6 +9,7 @@ import pytest
 
 from shared_data import shared
 from tradecore.data.workload import decode_workload
+from tradecore.dtypes import ADMIN
 from tradecore.errors import ConfigError
 from tradecore.testing import _draws, workloads
 
@@ -183,3 +184,67 @@ def test_draws_have_the_moments_they_claim() -> None:
     assert set(draws.below(n, 7).tolist()) == set(range(7))
     picked = np.bincount(draws.pick(n, np.array([1.0, 2.0, 5.0])), minlength=3) / n
     assert np.abs(picked - [0.125, 0.25, 0.625]).max() < 0.01
+
+
+def test_commands_carry_the_same_orders_as_the_records(work: workloads.Workload) -> None:
+    records, frames = work.records(), work.commands()
+    assert frames.nbytes == 64 * len(work)
+    assert np.array_equal(frames["kind"], np.array([1, 2, 3])[records["type"]])
+    assert np.array_equal(frames["order_id"], records["order_id"])
+    new, cancel = records["type"] == 0, records["type"] == 1
+    assert np.array_equal(frames["side"][new], records["side"][new] + 1)
+    assert np.array_equal(frames["px"][~cancel], records["px"][~cancel])
+    assert np.array_equal(frames["order_qty"][~cancel], records["order_qty"][~cancel])
+    # IOC is FIX 3, GTC 1; a market order (1) is IOC and keeps its protective price.
+    assert np.array_equal(frames["tif"][new], np.array([1, 3])[records["ioc"][new]])
+    assert set(np.unique(frames["tif"][frames["ord_type"] == 1])) <= {3}
+    for name in ("side", "px", "order_qty", "ord_type", "tif", "instrument_id"):
+        assert not frames[name][cancel].any()
+    assert (np.diff(frames["ts_ns"].astype(np.int64)) == 1_000).all()
+
+
+def test_setup_defines_every_instrument_and_funds_every_account() -> None:
+    work = workloads.make("pipeline", 50_000)
+    kind = work.setup().view(ADMIN)["kind"].astype(int)
+    # An instrument takes four frames; the three behind the first are raw bytes of its definition.
+    assert (kind[: 4 * work.needs.instruments : 4] == 21).all()
+    admin = work.setup().view(ADMIN)[4 * work.needs.instruments :]
+    opened = admin["account_id"][admin["kind"] == 22]
+    assert np.array_equal(np.sort(opened), np.arange(1, 100_001))
+    deposits = admin[admin["kind"] == 25]
+    assert len(opened) + len(deposits) == len(admin)
+    cash = deposits[deposits["asset_id"] == 0]
+    assert np.array_equal(np.sort(cash["account_id"]), np.arange(1, 100_001))
+    # Whoever sells instrument i holds its base asset i + 1.
+    held = set(zip(deposits["account_id"].tolist(), deposits["asset_id"].tolist(), strict=True))
+    m = work.messages
+    selling = np.unique(np.stack([m.account_id, m.instrument_id], axis=1)[m.side == 1], axis=0)
+    assert all((account, instrument + 1) in held for account, instrument in selling.tolist())
+    assert sum(deposits["amount"].tolist()) < 2**62
+
+
+def test_setup_linear_marks_every_instrument() -> None:
+    work = workloads.make("pipeline", 50_000)
+    frames = work.setup(linear=True).view(ADMIN)
+    marks = frames[-work.needs.instruments :]
+    assert (marks["kind"] == 14).all()
+    assert (marks["mark_px"] >= 1).all()
+    assert (frames["asset_id"][4 * work.needs.instruments :] == 0).all()
+
+
+def test_setup_linear_without_accounts_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no accounts"):
+        workloads.make("busy", 100).setup(linear=True)
+
+
+def test_needs_bounds_the_orders_alive(work: workloads.Workload) -> None:
+    # Follow the ids one by one, without matching: an order lives until its cancel.
+    live: set[int] = set()
+    peak = 0
+    for r in work.records().tolist():
+        if r[0] == 0 and r[2] == 0:
+            live.add(r[6])
+        elif r[0] == 1:
+            live.discard(r[6])
+        peak = max(peak, len(live))
+    assert work.needs.orders == peak
