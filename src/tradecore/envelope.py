@@ -16,19 +16,18 @@ messages of other writers are valid too.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final, cast
 
 import msgspec
 
+from tradecore.buffers import BytesLike, byte_view
 from tradecore.errors import ConfigError, FrameError
 from tradecore_ext import _abi
 from tradecore_ext.crc import crc32c
 from tradecore_ext.framing import count_commands
 
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
-
 __all__ = [
+    "FRAME_BYTES",
     "HEAD_BYTES",
     "MAX_FRAMES",
     "SCHEMA",
@@ -97,7 +96,7 @@ _DECODER: Final = msgspec.msgpack.Decoder(Envelope)
 _ENCODER: Final = msgspec.msgpack.Encoder()
 
 
-def frames_view(frames: Buffer, where: str = "frames") -> memoryview:
+def frames_view(frames: BytesLike, where: str = "frames") -> memoryview:
     """Return a flat read-only byte view of whole frames, without copying.
 
     Parameters
@@ -112,9 +111,10 @@ def frames_view(frames: Buffer, where: str = "frames") -> memoryview:
     FrameError
         Empty, not a whole number of 64-byte frames, more than `MAX_FRAMES`, or not contiguous.
     """
-    view = memoryview(frames)
-    if not view.c_contiguous:
-        raise FrameError(f"{where}: the buffer is not contiguous; pass a copy of it")
+    try:
+        view = byte_view(frames)
+    except ValueError as error:
+        raise FrameError(f"{where}: {error}") from None
     if view.nbytes == 0 or view.nbytes % FRAME_BYTES:
         raise FrameError(
             f"{where}: {view.nbytes} bytes are not a positive multiple of {FRAME_BYTES}",
@@ -122,9 +122,7 @@ def frames_view(frames: Buffer, where: str = "frames") -> memoryview:
         )
     if view.nbytes > MAX_FRAMES * FRAME_BYTES:
         raise FrameError(f"{where}: more than {MAX_FRAMES} frames; send several envelopes")
-    if view.format != "B" or view.ndim != 1:
-        view = view.cast("B")
-    return view.toreadonly()
+    return view
 
 
 def _checksum(schema: int, source: int, first_seq: int, count: int, frames: memoryview) -> int:
@@ -142,7 +140,7 @@ def _seal(view: memoryview, count: int, source: int, first_seq: int, schema: int
     return Envelope(schema, source, first_seq, count, crc, view)
 
 
-def seal(frames: Buffer, *, source: int, first_seq: int, schema: int = SCHEMA) -> Envelope:
+def seal(frames: BytesLike, *, source: int, first_seq: int, schema: int = SCHEMA) -> Envelope:
     """Wrap command frames: count the commands and compute the checksum. Copies nothing.
 
     Parameters
@@ -163,7 +161,9 @@ def seal(frames: Buffer, *, source: int, first_seq: int, schema: int = SCHEMA) -
     return _seal(view, count_commands(view), source, first_seq, schema)
 
 
-def seal_events(frames: Buffer, *, source: int, first_seq: int, schema: int = SCHEMA) -> Envelope:
+def seal_events(
+    frames: BytesLike, *, source: int, first_seq: int, schema: int = SCHEMA
+) -> Envelope:
     """Wrap event frames, of which each counts. Otherwise as `seal`."""
     view = frames_view(frames)
     return _seal(view, len(view) // FRAME_BYTES, source, first_seq, schema)
@@ -174,11 +174,10 @@ def encode_head(envelope: Envelope) -> bytes:
 
     For writers that send head and frames as two pieces and so never copy the frames.
     """
-    schema, source, seq = envelope.schema, envelope.source, envelope.first_seq
-    count, crc, size = envelope.count, envelope.crc, envelope.frames.nbytes
+    e = envelope
     return _HEAD.pack(
-        *(0xDD, 6), *(0xCC, schema), *(0xCF, source), *(0xCF, seq), *(0xCF, count), *(0xCF, crc),
-        *(0xC6, size),
+        0xDD, 6, 0xCC, e.schema, 0xCF, e.source, 0xCF, e.first_seq, 0xCF, e.count, 0xCF, e.crc,
+        0xC6, e.frames.nbytes,
     )  # fmt: skip
 
 
@@ -195,7 +194,9 @@ def encode_compact(envelope: Envelope) -> bytes:
     return _ENCODER.encode(envelope)
 
 
-def decode(message: Buffer, *, file: str = "", offset: int = 0, check_crc: bool = True) -> Envelope:
+def decode(
+    message: BytesLike, *, file: str = "", offset: int = 0, check_crc: bool = True
+) -> Envelope:
     """Read a message, in whichever form its writer chose, and check everything but the frames.
 
     Parameters
@@ -219,7 +220,7 @@ def decode(message: Buffer, *, file: str = "", offset: int = 0, check_crc: bool 
         that is not a whole number of frames, more commands than frames, or a wrong checksum.
     """
     try:
-        envelope = _DECODER.decode(message)
+        envelope = _DECODER.decode(cast("bytes", message))
     except msgspec.DecodeError as error:
         # ValidationError included. msgspec's text may quote the path but never the payload.
         raise FrameError(f"not an envelope: {error}", file, offset) from None
