@@ -76,7 +76,7 @@ define cmake_build
 	  cmake -S . -B $$dir -G Ninja --log-level=NOTICE -DPython_EXECUTABLE="$$(command -v $(PYTHON))" \
 	    -DTC_OUTPUT_DIR="$(abspath $(2))" $(3) >/dev/null && echo "$(PYTHON) $(3)" >$$dir/python; \
 	fi; \
-	ninja -C $$dir --quiet
+	ninja -C $$dir --quiet -k 0
 endef
 
 # A variant's folder is a whole tradecore_ext: our modules, and the library's Python files and headers.
