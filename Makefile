@@ -74,7 +74,7 @@ define cmake_build
 	@dir=build/$(1)-$(tag); \
 	if ! [ -f $$dir/build.ninja ] || [ "$$(cat $$dir/python 2>/dev/null)" != "$(PYTHON) $(3)" ]; then \
 	  cmake -S . -B $$dir -G Ninja --log-level=NOTICE -DPython_EXECUTABLE="$$(command -v $(PYTHON))" \
-	    -DTC_OUTPUT_DIR="$(abspath $(2))" $(3) >/dev/null && echo "$(PYTHON) $(3)" >$$dir/python; \
+	    -DTC_OUTPUT_DIR="$(abspath $(2))" -DTC_WERROR=ON $(3) >/dev/null && echo "$(PYTHON) $(3)" >$$dir/python; \
 	fi; \
 	ninja -C $$dir --quiet -k 0
 endef
