@@ -56,8 +56,8 @@ def _price_scale(case: dict[str, Any]) -> int:
 
 def _tif(command: dict[str, Any]) -> int:
     if command["type"] == "MARKET" and command.get("tif", "IOC") != "FOK":
-        return codes.TimeInForce.IOC
-    return codes.TimeInForce[command.get("tif", "GTC")]
+        return codes.Tif.IOC
+    return codes.Tif[command.get("tif", "GTC")]
 
 
 class Run:
@@ -140,7 +140,7 @@ class Run:
             side=1 if c["side"] == "B" else 2,
             ord_type=TYPES[c["type"]],
             tif=_tif(c),
-            stp=codes.SelfTradePrevention[c.get("stp", "NONE")],
+            stp=codes.Stp[c.get("stp", "NONE")],
             px=self._px(c.get("px") or 0),
             order_qty=c["qty"],
             flags=int(flags),

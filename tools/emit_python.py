@@ -5,11 +5,8 @@ from __future__ import annotations
 from emit_cython import NOTICE
 from tc_header import Enumeration, Header
 
-# tc_algo -> Algo; only where the C name is an abbreviation does the class get a fuller name.
+# Where the C name alone would say too little in Python.
 CLASS_NAMES = {
-    "tc_ord_type": "OrdType",
-    "tc_tif": "TimeInForce",
-    "tc_stp": "SelfTradePrevention",
     "tc_algo": "AllocationAlgorithm",
     "tc_alloc_top": "TopOrder",
 }

@@ -68,7 +68,7 @@ class OrdType(IntEnum):
     TAKE_PROFIT_LIMIT = 6
 
 
-class TimeInForce(IntEnum):
+class Tif(IntEnum):
     """Codes of `tc_tif`.
 
     FIX TimeInForce(59).
@@ -81,7 +81,7 @@ class TimeInForce(IntEnum):
     GTD = 6
 
 
-class SelfTradePrevention(IntEnum):
+class Stp(IntEnum):
     """Codes of `tc_stp`."""
 
     NONE = 0

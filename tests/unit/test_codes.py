@@ -17,11 +17,11 @@ from tradecore.status import FAMILIES, Status
         (codes.OrdType.LIMIT, 2),
         (codes.OrdType.STOP, 3),
         (codes.OrdType.STOP_LIMIT, 4),
-        (codes.TimeInForce.DAY, 0),  # FIX 59
-        (codes.TimeInForce.GTC, 1),
-        (codes.TimeInForce.IOC, 3),
-        (codes.TimeInForce.FOK, 4),
-        (codes.TimeInForce.GTD, 6),
+        (codes.Tif.DAY, 0),  # FIX 59
+        (codes.Tif.GTC, 1),
+        (codes.Tif.IOC, 3),
+        (codes.Tif.FOK, 4),
+        (codes.Tif.GTD, 6),
     ],
 )
 def test_code_with_a_fix_digit_has_that_digit(code: int, fix: int) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tradecore.codes import CommandKind, InstrumentType, OrdType, Side, TimeInForce
+from tradecore.codes import CommandKind, InstrumentType, OrdType, Side, Tif
 from tradecore.data.workload import WORKLOAD_RECORD, encode_workload
 from tradecore.errors import ConfigError
 from tradecore.testing import _flows, _regimes, _venue
@@ -195,7 +195,7 @@ class Workload:
         sides = np.array([Side.BUY, Side.SELL], dtype=np.uint8)
         frames["side"] = np.where(new, sides[m.side], 0)
         frames["ord_type"] = np.where(new, np.where(m.ioc == 2, OrdType.MARKET, OrdType.LIMIT), 0)
-        frames["tif"] = np.where(new, np.where(m.ioc > 0, TimeInForce.IOC, TimeInForce.GTC), 0)
+        frames["tif"] = np.where(new, np.where(m.ioc > 0, Tif.IOC, Tif.GTC), 0)
         return frames
 
     def setup(self, *, linear: bool = False) -> NDArray[np.void]:
