@@ -19,7 +19,7 @@ NEVER_IN_PURE = (
 THIRD_PARTY = {
     "pure": {"numpy", "msgspec"},
     "kernels": {"numpy", "numba"},
-    "testing": {"numpy", "msgspec"},
+    "testing": {"numpy", "msgspec", "hypothesis"},
 }
 # Optional packages of the edge; each module imports them only when asked for what needs them.
 THIRD_PARTY["edge"] = {
