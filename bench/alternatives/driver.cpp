@@ -2,7 +2,8 @@
 // prints one JSON object a line and engine: nanoseconds a command (median, minimum, maximum of
 // interleaved runs), events, and the checksum of its event stream, taken in a run of its own.
 //
-//   driver FILE [--engines a,b] [--repeats 7] [--batch 4096] [--reports OUT --engines one] [--shape]
+//   driver FILE [--engines a,b] [--repeats 7] [--batch 4096] [--capacity ORDERS] [--shape]
+//   driver FILE --engines one --reports OUT
 //
 // Construction, loading and the checksum are outside the timed part. Runs are interleaved (one of
 // each engine, then again) so that a disturbance of the machine meets all of them.
@@ -18,17 +19,12 @@
 namespace {
 using namespace alt;
 
-Limits survey(const std::vector<Record>& records) {
+Limits survey(const std::vector<Record>& records, size_t capacity) {
     Limits l;
-    std::unordered_set<uint64_t> live;
     for (const Record& r : records) {
         l.max_order_id = std::max(l.max_order_id, r.order_id);
         if (r.instrument_id < 0 || r.instrument_id > 1'000'000) fail("instrument out of range");
         l.instruments = std::max(l.instruments, size_t(r.instrument_id) + 1);
-        // Fills only shrink the set of live orders, so this is an upper bound.
-        if (r.kind == NEW && r.tif == REST) live.insert(r.order_id);
-        if (r.kind == CANCEL) live.erase(r.order_id);
-        l.live = std::max(l.live, live.size());
     }
     l.low_px.assign(l.instruments, INT64_MAX), l.high_px.assign(l.instruments, INT64_MIN);
     for (const Record& r : records) {
@@ -40,6 +36,14 @@ Limits survey(const std::vector<Record>& records) {
         if (l.low_px[i] > l.high_px[i]) l.low_px[i] = l.high_px[i] = 0;
         if (l.high_px[i] - l.low_px[i] > 1'000'000) fail("prices too far apart for a dense book");
     }
+    // Tables are as small as the workload allows: the limit of the machine, not of a capacity plan.
+    StdMap engine(l);
+    Ring ring;
+    for (const Record& r : records) {
+        engine.apply(&r, 1, ring);
+        l.live = std::max(l.live, engine.resting());
+    }
+    l.live = std::max(l.live, capacity);
     return l;
 }
 
@@ -165,7 +169,7 @@ void print_shape(const std::vector<Record>& records, const Limits& limits) {
 int main(int argc, char** argv) {
     std::string file, only, reports;
     int repeats = 7;
-    size_t batch = 4096;
+    size_t batch = 4096, capacity = 0;
     bool shape = false;
     for (int i = 1; i < argc; ++i) {
         const std::string a = argv[i];
@@ -174,14 +178,16 @@ int main(int argc, char** argv) {
         else if (a == "--reports") reports = value();
         else if (a == "--repeats") repeats = std::atoi(value().c_str());
         else if (a == "--batch") batch = size_t(std::atoll(value().c_str()));
+        else if (a == "--capacity") capacity = size_t(std::atoll(value().c_str()));
         else if (a == "--shape") shape = true;
         else if (file.empty() && a[0] != '-') file = a;
         else fail("unknown argument " + a);
     }
     if (file.empty() || repeats < 1 || batch < 1)
-        fail("usage: driver FILE [--engines a,b] [--repeats N] [--batch N] [--reports OUT] [--shape]");
+        fail("usage: driver FILE [--engines a,b] [--repeats N] [--batch N] [--capacity N] "
+             "[--reports OUT] [--shape]");
     const std::vector<Record> records = load(file);
-    const Limits limits = survey(records);
+    const Limits limits = survey(records, capacity);
     if (shape) return print_shape(records, limits), 0;
 
     std::vector<Engine> chosen;

@@ -81,7 +81,7 @@ class Ring {
 // What an engine may know before the first command: it sizes memory outside the timed part.
 struct Limits {
     uint64_t max_order_id = 0;
-    size_t live = 0;         // upper bound of simultaneously resting orders
+    size_t live = 0;  // most orders that rest at once
     size_t instruments = 1;
     std::vector<int64_t> low_px, high_px;  // by instrument
 };

@@ -3,13 +3,15 @@
     python bench/alternatives/run.py [NAME...] [--repeats 7] [--append FILE --time-utc T]
 
 Builds the driver, writes the workloads into build/workloads (once) and runs all engines
-interleaved. Names default to all workloads. `--append` adds one `Result` line an engine; the time
-is the caller's, as for every result.
+interleaved: once with tables as small as the workload allows, once sized for a million orders, as
+somebody would who does not know the flow beforehand. Names default to all workloads. `--append`
+adds one `Result` line an engine; the time is the caller's, as for every result.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import shutil
 import subprocess
@@ -22,6 +24,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 from bench.workloads import SUITE  # noqa: E402
 
 from tradecore.testing.results import SCHEMA, Result, append_results, machine  # noqa: E402
+
+CAPACITIES = (0, 1_000_000)  # orders the engines are sized for; 0: what the workload needs
 
 
 def output(*command: str | Path) -> str:
@@ -54,17 +58,20 @@ def main(argv: list[str] | None = None) -> int:
     output(make, "-s", "-C", Path(__file__).parent, f"BUILD={build / 'alternatives'}")
     here = machine(output(shutil.which("g++") or "c++", "--version").splitlines()[0] + " -O3")
     at = commit()
-    print(f"{'workload':<12} {'engine':<24} {'median':>8} {'min':>8} {'max':>8}  ns/command")
-    for name in options.names:
+    print(
+        f"{'workload':<12} {'engine':<24} {'capacity':>9} {'median':>8} {'min':>8} {'max':>8}"
+        "  ns/command"
+    )
+    for name, capacity in itertools.product(options.names, CAPACITIES):
         entry = SUITE[name]
         path = build / "workloads" / f"{name}-{entry.sha256[:12]}.bin"
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(entry.make().encode())
-        lines = output(
-            build / "alternatives" / "driver", path, "--repeats", str(options.repeats)
-        ).splitlines()
+        arguments = ["--repeats", str(options.repeats), "--capacity", str(capacity)]
+        lines = output(build / "alternatives" / "driver", path, *arguments).splitlines()
         rows = [json.loads(line) for line in lines]
+        sized = f"{capacity:,}" if capacity else "as needed"
         results = [
             Result(
                 schema=SCHEMA,
@@ -74,7 +81,11 @@ def main(argv: list[str] | None = None) -> int:
                 min=row["min"],
                 max=row["max"],
                 repeats=row["repeats"],
-                conditions={"engine": row["engine"], "batch": row["batch"]},
+                conditions={
+                    "engine": row["engine"],
+                    "batch": row["batch"],
+                    "capacity": sized,
+                },
                 machine=here,
                 commit=at,
                 workload=entry.ref,
@@ -86,8 +97,8 @@ def main(argv: list[str] | None = None) -> int:
         ]
         for row in rows:
             print(
-                f"{name:<12} {row['engine']:<24} {row['median']:8.1f} {row['min']:8.1f} "
-                f"{row['max']:8.1f}"
+                f"{name:<12} {row['engine']:<24} {sized:>9} {row['median']:8.1f} "
+                f"{row['min']:8.1f} {row['max']:8.1f}"
             )
         if options.append is not None:
             append_results(options.append, results)

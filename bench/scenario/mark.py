@@ -201,9 +201,8 @@ def main(argv: list[str] | None = None) -> int:
         for result in results:
             print(msgspec.json.encode(result).decode())
     else:
-        print(
-            f"{options.positions:,} positions, {results[0].machine.cpu}, medians of {options.repeats}"
-        )
+        cpu = results[0].machine.cpu
+        print(f"{options.positions:,} positions, {cpu}, medians of {options.repeats}")
         print(f"{'loop':<16} {'ms':>8} {'GB/s':>7} {'x memory':>9}")
         for result in results:
             shown = result.conditions
