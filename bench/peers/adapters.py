@@ -368,8 +368,51 @@ def hftbacktest_jit(flow: dict[str, Any]) -> Timing:
     return _hftbacktest(flow, jit=True)
 
 
+def _tradecore(flow: dict[str, Any], *, accounts: bool) -> Timing:
+    """Run the flow through the notebook helpers, which return what became of the order."""
+    import tradecore
+
+    engine = tradecore.Engine(
+        accounts=accounts, max_instruments=2, max_orders=1 << 15, max_accounts=4, max_assets=4
+    )
+    engine.define_instrument(0, base_asset=1, quote_asset=0, maker_fee_ppm=100, taker_fee_ppm=300)
+    if accounts:
+        engine.open_account(1)
+        engine.deposit(1, 0, 10**12)
+        engine.deposit(1, 1, 10**12)
+    fills = 0
+
+    def place(rows: list[tuple[int, int, int, int]]) -> None:
+        nonlocal fills
+        for order_id, side, px, qty in rows:
+            result = engine.limit(1, 0, "sell" if side else "buy", px, qty, order_id=order_id)
+            fills += result.cum_qty
+
+    def cancels() -> None:
+        for order_id in flow["cancels"]:
+            engine.cancel(1, order_id)
+
+    add = timed(lambda: place(flow["adds"]), len(flow["adds"]))
+    match = timed(lambda: place(flow["takers"]), len(flow["takers"]))
+    checked = expect("volume", fills, flow["volume"])
+    cancel = timed(cancels, len(flow["cancels"]))
+    return Timing(add, match, cancel, checked)
+
+
+def tradecore_matching(flow: dict[str, Any]) -> Timing:
+    """`tradecore`, matching only."""
+    return _tradecore(flow, accounts=False)
+
+
+def tradecore_pipeline(flow: dict[str, Any]) -> Timing:
+    """`tradecore` with accounts, risk, holds, fees and settlement."""
+    return _tradecore(flow, accounts=True)
+
+
 PEERS: dict[str, Callable[[dict[str, Any]], Timing]] = {
     "empty-loop": empty_loop,
+    "tradecore (matching)": tradecore_matching,
+    "tradecore (pipeline)": tradecore_pipeline,
     "limit-order-book": limit_order_book,
     "cython-orderbook": cython_orderbook,
     "lightmatchingengine": lightmatchingengine,

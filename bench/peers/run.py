@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -32,6 +33,10 @@ PHASES = ("add", "match", "cancel")
 
 DOES = {
     "empty-loop": "the Python loop and a call of an empty function: what no peer can undercut",
+    "tradecore (matching)": (
+        "`engine.limit(...)`: all order types, every event kept; returns status and quantities"
+    ),
+    "tradecore (pipeline)": "the same with accounts, risk checks, holds, fees and settlement",
     "limit-order-book": (
         "matches by price and time (C++ through ctypes). Reports nothing: no fills, no status; no "
         "IOC, no replace, no accounts; unsigned prices, one book"
@@ -78,10 +83,19 @@ def ensure_venv(python: str) -> Path:
 
 
 def measure(interpreter: Path, peer: str, flow: Path) -> dict[str, Any]:
-    """Run one peer once; a peer that fails says so in place of numbers."""
+    """Run one peer once, in its environment; one that fails says so in place of numbers."""
+    environment = dict(os.environ)
+    if peer.startswith("tradecore"):
+        # Ours runs in the environment it is installed in, or from the checkout built in place.
+        interpreter = Path(sys.executable)
+        environment["PYTHONPATH"] = os.pathsep.join(
+            filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")])
+        )
     command = [str(interpreter), str(HERE / "adapters.py"), peer, str(flow)]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=60, check=True, env=environment
+        )
     except subprocess.TimeoutExpired:
         return {"checked": "took longer than 60 s"}
     except subprocess.CalledProcessError as error:
