@@ -38,7 +38,6 @@ INT64_MIN = np.int64(-(2**63))
 _ZERO = np.uint64(0)
 _ONE = np.uint64(1)
 _SHIFT_32 = np.uint64(32)
-_SHIFT_63 = np.uint64(63)
 _MASK_32 = np.uint64(0xFFFFFFFF)
 _LIMIT_POSITIVE = np.uint64(2**63 - 1)
 _LIMIT_NEGATIVE = np.uint64(2**63)
@@ -71,21 +70,19 @@ def _mul_wide(a: np.uint64, b: np.uint64) -> tuple[np.uint64, np.uint64]:
 def _div_wide(
     high: np.uint64, low: np.uint64, divisor: np.uint64
 ) -> tuple[np.uint64, np.uint64, Flag]:
-    """Divide a 128-bit number by a uint64: (quotient, remainder, quotient fits 64 bits)."""
+    """Divide 128 bits by a divisor below 2**63: (quotient, remainder, quotient fits 64 bits)."""
     if high == _ZERO:
         return low // divisor, low % divisor, True
     if high >= divisor:
         return _ZERO, _ZERO, False
     # One bit of the dividend at a time: 64 turns, no table. Only products beyond 64 bits come here.
+    # A divisor below 2**63 keeps the remainder there too, so the shift never loses a bit.
     remainder = high
     quotient = _ZERO
     for index in range(64):
-        carry = remainder >> _SHIFT_63
         remainder = (remainder << _ONE) | ((low >> np.uint64(63 - index)) & _ONE)
         quotient = quotient << _ONE
-        if carry != _ZERO or remainder >= divisor:
-            # With the carry the true remainder is 2**64 larger; the subtraction wraps to the right
-            # value.
+        if remainder >= divisor:
             remainder = remainder - divisor
             quotient = quotient | _ONE
     return quotient, remainder, True

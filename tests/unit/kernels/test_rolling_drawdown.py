@@ -54,6 +54,15 @@ def test_sliding_does_not_accumulate_rounding_errors() -> None:
         assert vol[row] == pytest.approx(values[row - 49 : row + 1].std(ddof=1), rel=1e-4)
 
 
+def test_error_of_an_outlier_is_gone_one_window_after_it() -> None:
+    # Removing 1e9 again leaves an error of about 1e9**2 * 1e-16 in the sum of squares.
+    values = 1e-3 * np.sin(np.arange(300) * 0.7)
+    values[100] = 1e9
+    vol = rolling_vol(values, 20, periods=1)
+    for row in (99, 141, 200, 299):
+        assert vol[row] == pytest.approx(values[row - 19 : row + 1].std(ddof=1), rel=1e-9)
+
+
 def test_rolling_sharpe_is_the_sharpe_of_each_window() -> None:
     values = np.round(0.01 * np.sin(np.arange(40) * 1.3) + 0.001, 6)
     rolling = rolling_sharpe(values, 10, risk_free=0.0002)
