@@ -247,6 +247,18 @@ class Record(msgspec.Struct, frozen=True, gc=False):
         """What the next record must continue."""
         return Position(self.number + 1, self.first_seq + self.count, self.crc)
 
+    def must_continue(self, due: Position) -> None:
+        """Raise JournalError unless the record stands where it was written to stand."""
+        found = Position(self.number, self.first_seq, self.chain)
+        if found != due:
+            raise JournalError(
+                f"record {found.record} at sequence {found.seq} with chain {found.chain:08x} "
+                f"stands where record {due.record} at sequence {due.seq} with chain "
+                f"{due.chain:08x} was due; the file is not what was written: restore it",
+                self.file,
+                self.offset,
+            )
+
     def body_holds(self) -> bool:
         """Tell whether the whole body is there and its checksum right. O(bytes)."""
         return len(self.body) == self.body_bytes and crc32c(self.body) == self.body_crc
@@ -294,7 +306,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
 
 def decode_record_head(
-    data: memoryview, offset: int, segment_crc: int, file: str = ""
+    data: memoryview, offset: int, segment_crc: int, file: str = "", base: int = 0
 ) -> Record | None:
     """Read a record head at an offset of a segment; None where no valid one stands.
 
@@ -304,15 +316,18 @@ def decode_record_head(
     Parameters
     ----------
     data : memoryview
-        The segment.
+        The segment, or a part of it.
     offset : int
-        Where to look.
+        Where to look, in the segment.
     segment_crc : int
         Checksum of the segment's head: the last 4 bytes of it.
     file : str
         For errors of the record.
+    base : int
+        Where in the segment `data` begins.
     """
-    head = data[offset : offset + RECORD_HEAD_BYTES]
+    at = offset - base
+    head = data[at : at + RECORD_HEAD_BYTES]
     if len(head) < RECORD_HEAD_BYTES:
         return None
     magic, crc, number, own, seq, size, body_crc, entries, count, chain, segment, reserved = (
@@ -322,7 +337,7 @@ def decode_record_head(
         return None
     if size == 0 or size % 64 or not entries or count < entries or reserved != bytes(8):
         return None
-    begin = offset + RECORD_HEAD_BYTES
+    begin = at + RECORD_HEAD_BYTES
     return Record(
         *(offset, number, seq, count, entries, body_crc, chain, crc),
         *(data[begin : begin + size], size, file),

@@ -188,15 +188,7 @@ class Segment:
         record = decode_record_head(self.data, offset, self.crc, self.file)
         if record is None or not record.body_holds():
             return None
-        found = Position(record.number, record.first_seq, record.chain)
-        if found != due:
-            raise JournalError(
-                f"record {found.record} at sequence {found.seq} with chain {found.chain:08x} "
-                f"stands where record {due.record} at sequence {due.seq} with chain "
-                f"{due.chain:08x} was due; the file is not what was written: restore it",
-                self.file,
-                offset,
-            )
+        record.must_continue(due)
         return record
 
     def _classify(self, due: Position, offset: int) -> Tail:

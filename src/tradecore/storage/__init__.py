@@ -1,0 +1,29 @@
+"""Journals and snapshots in files: the part of the library that touches a disk.
+
+The formats live in `tradecore.journal_format` and `tradecore.snapshot`, which are pure; here are
+folders, locks, durability and what to do when the disk says no.
+
+`FileJournal` appends; `read_segments`, `map_segment` and `Follower` read; `cut_tail` repairs;
+`SnapshotStore` keeps the newest snapshots. Every operation on the disk goes through `FileOps`, so
+that a test can make each of them fail.
+"""
+
+from __future__ import annotations
+
+from tradecore.storage.fileops import FileOps, FolderLock
+from tradecore.storage.journal_file import FileJournal
+from tradecore.storage.journal_reader import Follower, list_segments, map_segment, read_segments
+from tradecore.storage.journal_repair import cut_tail
+from tradecore.storage.snapshot_store import SnapshotStore
+
+__all__ = [
+    "FileJournal",
+    "FileOps",
+    "FolderLock",
+    "Follower",
+    "SnapshotStore",
+    "cut_tail",
+    "list_segments",
+    "map_segment",
+    "read_segments",
+]
