@@ -208,6 +208,22 @@ def _admin(read: str, fine: Callable[[Any], bool] | None = None) -> Callable[...
     return reader
 
 
+def _tiers(f: Any) -> bool:
+    """Return whether the four margin tiers ascend and each maintenance rate is below its initial."""
+    before = None
+    for i in range(4):
+        bound, im, mm = (getattr(f, f"tiers{i}_{name}") for name in _TIER)
+        if not mm <= im <= MILLION or bound < 0:
+            return False
+        if before is not None and bound and bound <= before or before == 0 and bound:
+            return False
+        before = bound
+    return True
+
+
+_TIER: Final = ("max_notional", "im_ppm", "mm_ppm")
+
+
 def _instrument(buffer: bytes, at: int, cont: int) -> Reading:
     if cont != 3:
         return S.BAD_CONTINUATION, None
@@ -218,22 +234,25 @@ def _instrument(buffer: bytes, at: int, cont: int) -> Reading:
         return S.BAD_RESERVED, None
     fine = (
         f.ts_ns <= MAX_TIME
-        and all(1 <= v <= MAX_QTY for v in (f.tick, f.lot, f.multiplier))
-        and all(
-            0 <= v <= MAX_QTY
-            for v in (f.base_per_lot, f.min_order_qty, f.max_order_qty, f.min_alloc, f.band_ref_px)
-        )
-        and 0 <= f.min_notional <= MAX_CASH
+        and 1 <= f.tick <= MAX_QTY
+        and 1 <= f.lot <= MAX_QTY
+        and 1 <= f.multiplier <= MAX_CASH
+        and (0 if f.instrument_type else 1) <= f.base_per_lot <= MAX_CASH
+        and 0 <= f.max_order_qty <= MAX_QTY
+        and 0 <= f.band_ref_px <= MAX_PX
+        and min(f.min_order_qty, f.min_alloc, f.min_notional) >= 0
+        and f.band_down_ppm <= MILLION
+        and _tiers(f)
         and f.halt_ns <= MAX_TIME
         and f.auction_ns <= MAX_TIME
-        and -MILLION <= f.maker_fee_ppm <= MILLION
-        and -MILLION <= f.taker_fee_ppm <= MILLION
+        and -MILLION < f.maker_fee_ppm < MILLION
+        and -MILLION < f.taker_fee_ppm < MILLION
         and f.algo <= 1
         and f.alloc_top <= 2
         and f.stop_election <= 1
         and f.stop_policy <= 1
         and f.trigger <= 2
-        and 1 <= f.phase <= 5
+        and f.phase <= 5
         and f.instrument_type <= 1
     )
     return (S.OK, f) if fine else (S.BAD_FIELD, None)

@@ -140,7 +140,7 @@ class Instrument:
 
     def __init__(self, frame: Any, number: int) -> None:
         self.id = number
-        self.phase: int = frame.phase
+        self.phase: int = frame.phase or PH.CONTINUOUS
         self.last: int | None = None
         self.mark: int | None = None
         self.mark_ts = 0
