@@ -11,6 +11,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+# One missing name makes Cython complain about every line that follows from it.
+SHOWN_LINES = 60
+
 
 def main(arguments: list[str]) -> int:
     """Run ``python -m cython`` and return its exit status, or 1 if it hinted at performance.
@@ -32,7 +35,10 @@ def main(arguments: list[str]) -> int:
         text=True,
         check=False,
     )
-    sys.stderr.write(done.stdout)
+    lines = done.stdout.splitlines(keepends=True)
+    sys.stderr.writelines(lines[:SHOWN_LINES])
+    if len(lines) > SHOWN_LINES:
+        sys.stderr.write(f"... {len(lines) - SHOWN_LINES} more lines of Cython\n")
     if done.returncode == 0 and "performance hint" in done.stdout:
         sys.stderr.write("cython_strict: performance hints are errors in this project\n")
         # Without its output the step is unfinished whatever the build tool thinks of time stamps.
