@@ -52,10 +52,16 @@ def set_phase(e: OracleEngine, inst: Instrument, phase: int, ref: int) -> None:
     set_timer(e, inst, None)
     if ref:
         inst.auction_ref = inst.static_ref = ref
-    if inst.phase == PH.AUCTION and phase == PH.CONTINUOUS:
+    if phase == PH.CONTINUOUS and (inst.phase == PH.AUCTION or crossed(inst)):
         uncross(e, inst, ref, phase, S.PHASE_COMMAND)
         return
     enter(e, inst, phase, S.PHASE_COMMAND)
+
+
+def crossed(inst: Instrument) -> bool:
+    """Return whether the book would trade: it may cross in every phase but CONTINUOUS."""
+    bid, ask = inst.best(BUY), inst.best(SELL)
+    return bid is not None and ask is not None and bid >= ask
 
 
 def trip(e: OracleEngine, inst: Instrument, status: int) -> None:
@@ -82,17 +88,22 @@ def uncross(e: OracleEngine, inst: Instrument, ref: int, phase: int, status: int
     """Find one price, trade everything that can trade at it, go to the next phase."""
     ref = ref or inst.auction_ref or inst.last or 0
     inst.auction_ref = 0
-    price, volume, surplus = auction_price(inst, ref)
-    done = trade_at(e, inst, price, volume) if volume else 0
     changed = inst.phase != phase
+    again = True
+    while again:
+        price, volume, surplus = auction_price(inst, ref)
+        done = trade_at(e, inst, price, volume) if volume else 0
+        if done:
+            inst.last = price
+            if inst.trigger == TRIGGER.LAST:
+                stops.print_price(inst, price)
+            if inst.static_band_ppm:
+                inst.static_ref = price
+        before, inst.phase = inst.phase, phase
+        e.market_event(E.AUCTION, inst, S.OK, price, done, surplus)
+        inst.phase = before
+        again = crossed(inst)
     inst.phase = phase
-    if done:
-        inst.last = price
-        if inst.trigger == TRIGGER.LAST:
-            stops.print_price(inst, price)
-        if inst.static_band_ppm:
-            inst.static_ref = price
-    e.market_event(E.AUCTION, inst, S.OK, price, done, surplus)
     e.touched.add(inst.id)
     if changed:
         phase_event(e, inst, status)

@@ -79,7 +79,7 @@ def elect(e: OracleEngine, inst: Instrument) -> None:
             return
         chosen.sort(key=lambda o: o.entry)
         if inst.stop_election == DISTANCE:
-            chosen.sort(key=lambda o: distance(inst, o))
+            chosen.sort(key=lambda o: -distance(inst, o))
         for o in chosen:
             inst.dormant.remove(o)
             o.status = "round"

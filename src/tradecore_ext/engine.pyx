@@ -1,0 +1,640 @@
+"""The kernel as Python sees it: one object that owns the memory, one call for a batch of frames.
+
+Owner of: memory, the Python border, the exported C functions.  What a command does is decided in the .pxd
+modules, which are all compiled into this one translation unit.
+Called by: tradecore.engine.Engine, Cython users (cimport), Numba users (exported addresses).
+"""
+from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memset
+
+cimport cython
+
+from tradecore_ext.accounts_audit cimport accounts_audit
+from tradecore_ext.arena cimport id_find, id_tag
+from tradecore_ext.bookaudit cimport book_audit
+from tradecore_ext.dispatch cimport MAX_EPOCH, run_batch
+from tradecore_ext.emit cimport STATUS_FAULT, order_px
+from tradecore_ext.image cimport image_restore, image_save, Image
+from tradecore_ext.ladder cimport ladder_next, rank_of
+from tradecore_ext.memory cimport map_memory, unmap_memory
+from tradecore_ext.state cimport *
+from tradecore_ext.types cimport *
+
+cdef extern from "numpy/arrayobject.h":
+    ctypedef class numpy.ndarray [object PyArrayObject, check_size ignore]:
+        pass
+    int _import_array() except -1
+    bint PyArray_CheckExact(object o)
+    bint PyArray_IS_C_CONTIGUOUS(ndarray a)
+    void* PyArray_DATA(ndarray a)
+    Py_ssize_t PyArray_NBYTES(ndarray a)
+
+_import_array()
+
+cdef enum:
+    FIRST_EVENTS = 16384   # events the buffer holds at construction
+    SMALL_BATCH = 16       # frames up to which releasing the GIL costs more than it gives
+
+
+class KernelFault(RuntimeError):
+    """The engine has stopped: `status` (9xx) and the kernel line that latched it."""
+
+    def __init__(self, status: int, line: int, in_seq: int) -> None:
+        super().__init__(status, line, in_seq)
+        self.status = status
+        self.line = line
+        self.in_seq = in_seq
+
+    def __str__(self) -> str:
+        return f"engine stopped with status {self.status} (check {self.line}) at command {self.in_seq}"
+
+
+cdef object fault_type = KernelFault
+cdef object frame_error = ValueError
+
+
+def register_errors(fault, frame) -> None:
+    """Let the library above put its own exceptions in place: fault(status, line, in_seq), frame(text)."""
+    global fault_type, frame_error
+    fault_type = fault
+    frame_error = frame
+
+
+cdef uint32_t pow2_shift(uint64_t n) noexcept nogil:
+    """Bits of the smallest power of two >= n."""
+    cdef uint32_t k = 0
+    while (<uint64_t>1 << k) < n:
+        k += 1
+    return k
+
+
+cdef class EventBatch
+
+
+@cython.final
+@cython.freelist(64)
+cdef class OrderResult:
+    """What became of one order sent by a helper call: status, quantities, number of events."""
+    cdef readonly uint64_t order_id
+    cdef readonly int status
+    cdef readonly int64_t cum_qty
+    cdef readonly int64_t leaves_qty
+    cdef readonly int events
+
+    @property
+    def ok(self) -> bool:
+        """True unless the command was refused."""
+        return self.status < 100 or self.status >= 404 and self.status < 500 and self.events > 1
+
+    def __repr__(self) -> str:
+        return (
+            f"OrderResult(order_id={self.order_id}, status={self.status}, cum_qty={self.cum_qty}, "
+            f"leaves_qty={self.leaves_qty}, events={self.events})"
+        )
+
+
+cdef class Kernel:
+    """One engine. Not thread-safe: one owner at a time; apply releases the GIL for large batches."""
+    cdef Engine e
+    cdef EventBatch events
+    cdef void* maps[32]
+    cdef uint64_t map_bytes[32]
+    cdef uint32_t n_maps
+    cdef uint64_t next_id
+
+    def __cinit__(
+        self, *, bint accounts, int prefetch, uint64_t id_seed0, uint64_t id_seed1, uint32_t max_instruments,
+        uint32_t max_orders, uint32_t max_levels, uint32_t max_pages, uint32_t max_terms,
+        uint32_t max_accounts, uint32_t max_groups, uint32_t max_assets, uint32_t max_wallets,
+        uint32_t max_positions,
+    ):
+        cdef Engine* e = &self.e
+        memset(e, 0, sizeof(Engine))
+        self.n_maps = 0
+        self.events = EventBatch.__new__(EventBatch)
+        self.events.kernel = self
+        e.accounts = accounts
+        e.prefetch = prefetch
+        e.epoch = 1
+        e.max_instruments = max_instruments
+        e.max_orders = max_orders
+        e.max_levels = max_levels
+        e.max_pages = max_pages
+        e.max_terms = max_terms
+        e.max_timers = max_terms + max_instruments + 8
+        e.order_free = e.terms_free = e.level_free = e.page_free = NIL
+        e.parents_head = e.parents_tail = NIL
+        e.order = <Order*>self.take(max_orders, sizeof(Order))
+        e.terms = <Terms*>self.take(max_terms + 1, sizeof(Terms))
+        e.level = <Level*>self.take(max_levels, sizeof(Level))
+        e.page = <Page*>self.take(max_pages, sizeof(Page))
+        e.book = <Book*>self.take(max_instruments, sizeof(Book))
+        e.timer = <Timer*>self.take(e.max_timers, sizeof(Timer))
+        e.scratch = <uint32_t*>self.take(max_orders + 1, sizeof(uint32_t))
+        e.maker = <uint32_t*>self.take(max_orders + 1, sizeof(uint32_t))
+        e.share = <int64_t*>self.take(max_orders + 1, sizeof(int64_t))
+        e.ids.shift = 32 - pow2_shift(2 * <uint64_t>max_orders)
+        e.ids.mask = (<uint64_t>1 << (32 - e.ids.shift)) - 1
+        e.ids.key0 = id_seed0
+        e.ids.key1 = id_seed1 | 1
+        e.ids.entry = <uint64_t*>self.take(e.ids.mask + 1, sizeof(uint64_t))
+        if accounts:
+            self.take_accounts(max_accounts, max_groups, max_assets, max_wallets, max_positions)
+        e.cap_out = FIRST_EVENTS
+        e.out = <tc_event*>malloc(e.cap_out * sizeof(tc_event))
+        if e.out == NULL:
+            raise MemoryError("no memory for the event buffer")
+
+    cdef void* take(self, uint64_t count, uint64_t size) except NULL:
+        """Map one arena; it lives as long as the kernel."""
+        cdef uint64_t nbytes = ((count * size + 4095) // 4096 + 1) * 4096
+        cdef void* p = map_memory(nbytes)
+        if p == NULL:
+            raise MemoryError(f"cannot map {nbytes} bytes for the engine")
+        self.maps[self.n_maps] = p
+        self.map_bytes[self.n_maps] = nbytes
+        self.n_maps += 1
+        return p
+
+    cdef int take_accounts(
+        self, uint32_t max_accounts, uint32_t max_groups, uint32_t max_assets, uint32_t max_wallets,
+        uint32_t max_positions
+    ) except -1:
+        cdef Engine* e = &self.e
+        cdef uint32_t i
+        e.max_accounts = max_accounts
+        e.max_groups = max_groups
+        e.max_assets = max_assets
+        e.max_wallets = max_wallets
+        e.max_positions = max_positions
+        e.money = <Money*>self.take(e.max_orders, sizeof(Money))
+        e.account = <RiskNode*>self.take(max_accounts + 1, sizeof(RiskNode))
+        e.account_rules = <Rules*>self.take(max_accounts + 1, sizeof(Rules))
+        e.group = <RiskNode*>self.take(max_groups + 1, sizeof(RiskNode))
+        e.group_rules = <Rules*>self.take(max_groups + 1, sizeof(Rules))
+        e.wallet = <Wallet*>self.take(max_wallets + 1, sizeof(Wallet))
+        e.position = <Position*>self.take(max_positions + 1, sizeof(Position))
+        self.take_table(&e.wallets, max_wallets)
+        self.take_table(&e.positions, max_positions)
+        e.max_group_positions = 2 * max_positions
+        self.take_table(&e.group_positions, e.max_group_positions)
+        e.group_position = <GroupPosition*>self.take(e.max_group_positions + 1, sizeof(GroupPosition))
+        e.cap_dirty = max_wallets + max_positions
+        e.dirty = <uint64_t*>self.take(e.cap_dirty + 1, sizeof(uint64_t))
+        e.rank = <uint32_t*>self.take(max_positions + 1, sizeof(uint32_t))
+        e.fees = <int64_t*>self.take(max_assets, sizeof(int64_t))
+        e.deposits = <int64_t*>self.take(max_assets, sizeof(int64_t))
+        e.clearing = <int64_t*>self.take(max_assets, sizeof(int64_t))
+        e.rate = <int64_t*>self.take(max_assets, sizeof(int64_t))
+        for i in range(max_accounts + 1):
+            e.account[i].orders_head = e.account[i].wallets_head = e.account[i].positions_head = NIL
+        for i in range(4):
+            e.ahead[i] = NIL
+        return 0
+
+    cdef int take_table(self, KeyTable* t, uint64_t count) except -1:
+        t.shift = 64 - pow2_shift(2 * count)
+        t.mask = (<uint64_t>1 << (64 - t.shift)) - 1
+        t.entry = <uint64_t*>self.take(t.mask + 1, sizeof(uint64_t))
+        return 0
+
+    def __dealloc__(self):
+        cdef uint32_t i
+        free(self.e.out)
+        for i in range(self.e.n_retired):
+            free(self.e.retired[i])
+        for i in range(self.n_maps):
+            unmap_memory(self.maps[i], self.map_bytes[i])
+
+    # ---- the hot call -------------------------------------------------------------------------------
+
+    cdef inline int run(self, const tc_command* c, uint64_t n) except -1:
+        cdef Engine* e = &self.e
+        cdef uint32_t i
+        if e.fault:
+            raise fault_type(e.fault, e.fault_line, e.in_seq)
+        if e.n_retired and e.out_pinned == 0:
+            for i in range(e.n_retired):
+                free(e.retired[i])
+            e.n_retired = 0
+        if n <= SMALL_BATCH:
+            run_batch(e, c, n)
+        else:
+            with nogil:
+                run_batch(e, c, n)
+        self.events.n = e.n_out
+        if e.fault == STATUS_FAULT:
+            raise fault_type(e.fault, e.fault_line, e.in_seq)
+        return 0
+
+    def apply(self, commands) -> EventBatch:
+        """Run a buffer of whole command frames; see tradecore.Engine.apply."""
+        cdef Py_buffer view
+        if PyArray_CheckExact(commands) and PyArray_IS_C_CONTIGUOUS(commands):
+            self.run_bytes(PyArray_DATA(commands), PyArray_NBYTES(commands))
+            return self.events
+        PyObject_GetBuffer(commands, &view, PyBUF_SIMPLE)
+        try:
+            self.run_bytes(view.buf, view.len)
+        finally:
+            PyBuffer_Release(&view)
+        return self.events
+
+    cdef int run_bytes(self, const void* p, Py_ssize_t nbytes) except -1:
+        cdef void* aligned
+        if nbytes & (TC_FRAME_BYTES - 1):
+            raise frame_error(
+                f"a command buffer holds whole frames of {TC_FRAME_BYTES} bytes; this one has {nbytes} bytes"
+            )
+        if not (<uintptr_t>p & 7):
+            return self.run(<const tc_command*>p, <uint64_t>nbytes // TC_FRAME_BYTES)
+        # msgpack puts a payload at any offset: one copy gives the frames the alignment of their fields.
+        aligned = malloc(nbytes)
+        if aligned == NULL:
+            raise MemoryError(f"no memory to align {nbytes} bytes of frames")
+        memcpy(aligned, p, nbytes)
+        try:
+            return self.run(<const tc_command*>aligned, <uint64_t>nbytes // TC_FRAME_BYTES)
+        finally:
+            free(aligned)
+
+    # ---- one call per order ---------------------------------------------------------------------------
+
+    cdef OrderResult result_of(self, uint64_t order_id):
+        """Read the outcome of the command just run out of its events."""
+        cdef OrderResult r = OrderResult.__new__(OrderResult)
+        cdef tc_event* v = self.e.out
+        cdef tc_order_event* o
+        cdef tc_fill_event* f
+        cdef uint64_t i
+        r.order_id = order_id
+        r.events = <int>self.e.n_out
+        for i in range(self.e.n_out):
+            if v[i].kind == TC_EVT_FILL:
+                f = <tc_fill_event*>(v + i)
+                if f.order_id == order_id:
+                    r.cum_qty += f.last_qty
+                    r.leaves_qty -= f.last_qty
+                elif f.maker_order_id == order_id:
+                    r.cum_qty += f.last_qty
+                    r.leaves_qty -= f.last_qty
+            elif v[i].order_id == order_id and v[i].kind != TC_EVT_SETTLED:
+                r.status = v[i].status
+                if v[i].kind != TC_EVT_REJECTED and v[i].kind != TC_EVT_CANCEL_REJECTED and (
+                    v[i].kind != TC_EVT_REPLACE_REJECTED
+                ):
+                    o = <tc_order_event*>(v + i)
+                    r.cum_qty = o.cum_qty
+                    r.leaves_qty = o.leaves_qty
+        return r
+
+    cdef uint64_t free_id(self) noexcept:
+        """The next id of the helpers' own sequence that is not live."""
+        self.next_id += 1
+        while id_find(&self.e, self.next_id, id_tag(&self.e.ids, self.next_id)) != NIL:
+            self.next_id += 1
+        return self.next_id
+
+    def new_order(
+        self, uint32_t account_id, uint32_t instrument_id, uint8_t side, int64_t order_qty, int64_t px=0,
+        uint8_t ord_type=2, uint8_t tif=1, uint32_t flags=0, uint8_t stp=0, uint64_t order_id=0,
+        int64_t stop_px=0, int64_t display_qty=0, int64_t min_qty=0, uint64_t expire_ts_ns=0,
+        int64_t cash_order_qty=0, uint16_t trailing_bps=0, uint64_t ts_ns=0,
+    ) -> OrderResult:
+        """One NEW_ORDER command; ts_ns 0 keeps the engine's time. Returns what became of the order."""
+        cdef tc_command c[2]
+        cdef tc_terms* t = <tc_terms*>&c[1]
+        memset(c, 0, sizeof(c))
+        c[0].ts_ns = ts_ns
+        c[0].kind = TC_CMD_NEW_ORDER
+        c[0].side = side
+        c[0].ord_type = ord_type
+        c[0].tif = tif
+        c[0].stp = stp
+        c[0].account_id = account_id
+        c[0].instrument_id = instrument_id
+        c[0].order_id = order_id if order_id else self.free_id()
+        c[0].px = px
+        c[0].order_qty = order_qty
+        c[0].flags = flags
+        if stop_px or display_qty or min_qty or expire_ts_ns or cash_order_qty or trailing_bps:
+            c[0].cont = 1
+            t.kind = TC_CMD_TERMS
+            t.stop_px = stop_px
+            t.display_qty = display_qty
+            t.min_qty = min_qty
+            t.expire_ts_ns = expire_ts_ns
+            t.cash_order_qty = cash_order_qty
+            t.trailing_bps = trailing_bps
+        self.run(c, 1 + c[0].cont)
+        return self.result_of(c[0].order_id)
+
+    def cancel(self, uint32_t account_id, uint64_t order_id, uint64_t ts_ns=0) -> OrderResult:
+        """One CANCEL_ORDER command."""
+        cdef tc_command c
+        memset(&c, 0, sizeof(c))
+        c.ts_ns = ts_ns
+        c.kind = TC_CMD_CANCEL_ORDER
+        c.account_id = account_id
+        c.order_id = order_id
+        self.run(&c, 1)
+        return self.result_of(order_id)
+
+    def replace(
+        self, uint32_t account_id, uint64_t order_id, int64_t px=0, int64_t order_qty=0, uint32_t flags=0,
+        uint64_t ts_ns=0,
+    ) -> OrderResult:
+        """One REPLACE_ORDER command; 0 keeps a value."""
+        cdef tc_command c
+        memset(&c, 0, sizeof(c))
+        c.ts_ns = ts_ns
+        c.kind = TC_CMD_REPLACE_ORDER
+        c.account_id = account_id
+        c.order_id = order_id
+        c.px = px
+        c.order_qty = order_qty
+        c.flags = flags
+        self.run(&c, 1)
+        return self.result_of(order_id)
+
+    # ---- looking inside ---------------------------------------------------------------------------------
+
+    cdef Book* book_or_raise(self, uint32_t instrument_id) except NULL:
+        if instrument_id >= self.e.max_instruments or not self.e.book[instrument_id].exists:
+            raise KeyError(f"no instrument {instrument_id}")
+        return self.e.book + instrument_id
+
+    def best(self, uint32_t instrument_id) -> tuple:
+        """(best bid, best ask) in ticks, None for an empty side."""
+        cdef Book* b = self.book_or_raise(instrument_id)
+        bid = self.e.level[b.ladder[L_BID].best_level].px if b.ladder[L_BID].n_levels else None
+        ask = self.e.level[b.ladder[L_ASK].best_level].px if b.ladder[L_ASK].n_levels else None
+        return bid, ask
+
+    def depth(self, uint32_t instrument_id, int side, uint64_t levels=0) -> list:
+        """Levels of a side, best first: (px, visible qty, number of orders). levels 0 = all."""
+        cdef Book* b = self.book_or_raise(instrument_id)
+        cdef int which = side - 1
+        cdef uint32_t lv = b.ladder[which].best_level
+        cdef uint32_t n
+        cdef int64_t hidden
+        out = []
+        while lv != NIL and (levels == 0 or <uint64_t>len(out) < levels):
+            hidden = 0
+            if self.e.level[lv].icebergs:
+                n = self.e.level[lv].head
+                while n != NIL:
+                    if self.e.order[n].flags & OF_ICEBERG:
+                        hidden += self.e.order[n].leaves_qty - self.e.terms[self.e.order[n].terms].visible_qty
+                    n = self.e.order[n].next
+            out.append((self.e.level[lv].px, self.e.level[lv].qty - hidden, self.e.level[lv].count))
+            lv = ladder_next(&self.e, &b.ladder[which], rank_of(which, self.e.level[lv].px))
+        return out
+
+    def queue(self, uint32_t instrument_id, int side, int64_t px) -> list:
+        """Orders at a price in queue order: (order_id, visible qty, leaves_qty, account_id)."""
+        cdef Book* b = self.book_or_raise(instrument_id)
+        cdef uint32_t lv = b.ladder[side - 1].best_level
+        cdef uint32_t n
+        out = []
+        while lv != NIL and self.e.level[lv].px != px:
+            lv = ladder_next(&self.e, &b.ladder[side - 1], rank_of(side - 1, self.e.level[lv].px))
+        if lv != NIL:
+            n = self.e.level[lv].head
+            while n != NIL:
+                out.append((
+                    self.e.order[n].order_id,
+                    self.e.terms[self.e.order[n].terms].visible_qty if self.e.order[n].flags & OF_ICEBERG
+                    else self.e.order[n].leaves_qty,
+                    self.e.order[n].leaves_qty, self.e.order[n].account_id,
+                ))
+                n = self.e.order[n].next
+        return out
+
+    def market_state(self, uint32_t instrument_id) -> dict:
+        """Phase, last and mark price, counts of one instrument."""
+        cdef Book* b = self.book_or_raise(instrument_id)
+        return {
+            "phase": b.phase, "last_px": b.last_px, "mark_px": b.mark_px, "live_orders": b.n_live,
+            "bid_levels": b.ladder[L_BID].n_levels, "ask_levels": b.ladder[L_ASK].n_levels,
+            "bid_orders": b.ladder[L_BID].n_orders, "ask_orders": b.ladder[L_ASK].n_orders,
+            "bid_qty": b.ladder[L_BID].qty, "ask_qty": b.ladder[L_ASK].qty,
+            "stops": b.n_stops, "trailing": b.n_trailing, "band_ref_px": b.spec.band_ref_px,
+        }
+
+    def order(self, uint64_t order_id):
+        """A live order as a dict, None where there is none."""
+        cdef uint32_t slot = id_find(&self.e, order_id, id_tag(&self.e.ids, order_id))
+        cdef Order* o
+        if slot == NIL:
+            return None
+        o = self.e.order + slot
+        return {
+            "order_id": o.order_id, "account_id": o.account_id, "instrument_id": o.instrument_id,
+            "side": o.side, "ord_type": o.ord_type, "tif": o.tif, "stp": o.stp, "flags": o.flags & 0xFF,
+            "px": order_px(&self.e, o), "order_qty": o.order_qty, "cum_qty": o.cum_qty,
+            "leaves_qty": o.leaves_qty, "state": o.state,
+            "stop_px": 0 if o.terms == NIL else self.e.terms[o.terms].stop_px,
+        }
+
+    def wallets(self, uint32_t account_id) -> list:
+        """(asset_id, total, hold, upnl, initial_margin, maintenance_margin, state), by asset id."""
+        cdef uint32_t w
+        if not self.e.accounts or account_id >= self.e.max_accounts or not self.e.account[account_id].exists:
+            raise KeyError(f"no account {account_id}")
+        out = []
+        w = self.e.account[account_id].wallets_head
+        while w != NIL:
+            out.append((
+                self.e.wallet[w].asset_id, self.e.wallet[w].total, self.e.wallet[w].hold, self.e.wallet[w].upnl,
+                self.e.wallet[w].initial_margin, self.e.wallet[w].maintenance_margin, self.e.wallet[w].state,
+            ))
+            w = self.e.wallet[w].acct_next
+        return sorted(out)
+
+    def positions_of(self, uint32_t account_id) -> list:
+        """(instrument_id, qty, cost, realised, fees, open_buy, open_sell, initial_margin, maintenance_margin,
+        upnl, iso_margin, mode, state), by instrument id."""
+        cdef uint32_t p
+        if not self.e.accounts or account_id >= self.e.max_accounts or not self.e.account[account_id].exists:
+            raise KeyError(f"no account {account_id}")
+        out = []
+        p = self.e.account[account_id].positions_head
+        while p != NIL:
+            out.append((
+                self.e.position[p].instrument_id, self.e.position[p].qty, self.e.position[p].cost,
+                self.e.position[p].realised, self.e.position[p].fees, self.e.position[p].open_buy,
+                self.e.position[p].open_sell, self.e.position[p].initial_margin,
+                self.e.position[p].maintenance_margin, self.e.position[p].upnl, self.e.position[p].iso_margin,
+                self.e.position[p].mode, self.e.position[p].state,
+            ))
+            p = self.e.position[p].acct_next
+        return sorted(out)
+
+    def ledger(self, uint32_t asset_id) -> dict:
+        """The engine's own accounts of one asset."""
+        if not self.e.accounts or asset_id >= self.e.max_assets:
+            raise KeyError(f"no asset {asset_id}")
+        return {
+            "fees": self.e.fees[asset_id], "deposits": self.e.deposits[asset_id],
+            "clearing": self.e.clearing[asset_id],
+        }
+
+    def counters(self) -> dict:
+        """Clock, sequence numbers and how full the arenas are."""
+        cdef Engine* e = &self.e
+        return {
+            "now": e.now, "in_seq": e.in_seq, "out_seq": e.out_seq, "epoch": e.epoch, "fault": e.fault,
+            "live_orders": e.live, "max_orders": e.max_orders, "levels": e.n_levels, "max_levels": e.max_levels,
+            "pages": e.n_pages, "max_pages": e.max_pages, "terms": e.n_terms, "max_terms": e.max_terms,
+            "timers": e.n_timers, "wallets": e.n_wallets, "positions": e.n_positions,
+            "event_capacity": e.cap_out,
+        }
+
+    def bytes_per_order(self) -> dict:
+        """Bytes that one open plain order takes, by part (capacity-independent)."""
+        return {
+            "order": sizeof(Order), "money": sizeof(Money) if self.e.accounts else 0, "id_bucket": 16,
+            "scratch": 4, "level": sizeof(Level), "page": sizeof(Page), "terms": sizeof(Terms),
+        }
+
+    def audit(self) -> tuple:
+        """(0, ...) when every identity holds, else (code, observed, expected, where). O(state)."""
+        cdef AuditResult r
+        memset(&r, 0, sizeof(r))
+        book_audit(&self.e, &r)
+        if r.code == 0 and self.e.accounts:
+            accounts_audit(&self.e, &r)
+        return r.code, r.observed, r.expected, r.where
+
+    # ---- state out and in ---------------------------------------------------------------------------------
+
+    def export_state(self) -> list:
+        """The whole state as named canonical sections, (name, bytes); no slot number is in them. O(state)."""
+        cdef Image im
+        cdef int i
+        memset(&im, 0, sizeof(im))
+        if image_save(&self.e, &im) != 0:
+            for i in range(im.count):
+                free(im.data[i])
+            raise MemoryError("no memory for the state image")
+        out = []
+        for i in range(im.count):
+            out.append(((<bytes>im.name[i]).decode(), (<char*>im.data[i])[: im.size[i]]))
+            free(im.data[i])
+        return out
+
+    def import_state(self, sections) -> None:
+        """Fill this new, empty kernel from export_state()'s sections; ValueError names what is wrong."""
+        cdef Image im
+        cdef int i = 0
+        cdef int code
+        memset(&im, 0, sizeof(im))
+        if self.e.in_seq or self.e.live:
+            raise ValueError("a state image goes into a new kernel only")
+        keep = []
+        for name, data in sections:
+            if i == 16:
+                raise ValueError("too many sections in the state image")
+            raw = bytes(data)
+            label = name.encode()
+            keep.append((raw, label))
+            im.name[i] = label
+            im.data[i] = <void*><char*>raw
+            im.size[i] = len(raw)
+            i += 1
+        im.count = i
+        code = image_restore(&self.e, &im)
+        if code != 0:
+            raise ValueError(f"state image refused: {im.error.decode()}")
+
+    @property
+    def now(self) -> int:
+        return self.e.now
+
+    @property
+    def in_seq(self) -> int:
+        return self.e.in_seq
+
+    @property
+    def out_seq(self) -> int:
+        return self.e.out_seq
+
+    @property
+    def handle(self) -> int:
+        """Address of the engine for the exported C functions; valid while this object lives."""
+        return <uintptr_t>&self.e
+
+
+@cython.final
+cdef class EventBatch:
+    """Events of the last apply: a buffer of 64-byte frames, valid until the next apply.
+
+    Supports the buffer protocol (`np.frombuffer(batch, dtype=tradecore.EVENT)` copies nothing), `len()`,
+    `bytes()`.  Keep a copy where events must outlive the next call.
+    """
+    cdef Kernel kernel
+    cdef Py_ssize_t n
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __getbuffer__(self, Py_buffer* view, int flags):
+        PyBuffer_FillInfo(view, self, self.kernel.e.out, self.n * TC_FRAME_BYTES, 1, flags)
+        self.kernel.e.out_pinned += 1
+
+    def __releasebuffer__(self, Py_buffer* view):
+        self.kernel.e.out_pinned -= 1
+
+    def __bytes__(self) -> bytes:
+        return (<char*>self.kernel.e.out)[: self.n * TC_FRAME_BYTES]
+
+    @property
+    def nbytes(self) -> int:
+        return self.n * TC_FRAME_BYTES
+
+
+# ---- exported C functions: the surface for Cython and Numba ---------------------------------------------
+
+
+cdef uint64_t tc_apply(void* handle, const tc_command* commands, uint64_t n_frames) noexcept nogil:
+    cdef Engine* e = <Engine*>handle
+    if e.fault:
+        return 0
+    return run_batch(e, commands, n_frames)
+
+
+cdef const tc_event* tc_events(void* handle) noexcept nogil:
+    return (<Engine*>handle).out
+
+
+cdef uint64_t tc_event_count(void* handle) noexcept nogil:
+    return (<Engine*>handle).n_out
+
+
+cdef uint32_t tc_fault(void* handle) noexcept nogil:
+    return (<Engine*>handle).fault
+
+
+cdef int64_t tc_best_px(void* handle, uint32_t instrument_id, uint8_t side) noexcept nogil:
+    cdef Engine* e = <Engine*>handle
+    cdef Book* b
+    if instrument_id >= e.max_instruments or side < 1 or side > 2 or not e.book[instrument_id].exists:
+        return 0
+    b = e.book + instrument_id
+    return 0 if b.ladder[side - 1].n_levels == 0 else e.level[b.ladder[side - 1].best_level].px
+
+
+cdef int64_t tc_best_qty(void* handle, uint32_t instrument_id, uint8_t side) noexcept nogil:
+    cdef Engine* e = <Engine*>handle
+    cdef Book* b
+    if instrument_id >= e.max_instruments or side < 1 or side > 2 or not e.book[instrument_id].exists:
+        return 0
+    b = e.book + instrument_id
+    return 0 if b.ladder[side - 1].n_levels == 0 else e.level[b.ladder[side - 1].best_level].qty
+
+
+cdef uint32_t tc_abi() noexcept nogil:
+    return TC_ABI

@@ -1,0 +1,600 @@
+"""What comes in: the checks of a new order or list, its way into the engine, and cancels.
+
+Owner of: sections 2, 4 and 7 (entry of lists) of docs/reference/semantics.md.  Everything is validated
+before anything changes; the first rule that fails gives the status.
+"""
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memset
+
+from tradecore_ext.arena cimport (
+    id_find,
+    id_insert,
+    id_tag,
+    order_alloc,
+    order_available,
+    terms_alloc,
+    terms_available,
+)
+from tradecore_ext.book cimport can_rest, end_order, rests
+from tradecore_ext.emit cimport emit_order, emit_reject
+from tradecore_ext.gather cimport Scope, end_gathered, gather
+from tradecore_ext.ladder cimport level_available
+from tradecore_ext.lists cimport entry_rules, place
+from tradecore_ext.mathx cimport PPM, int128, likely, min64, mul128, unlikely
+from tradecore_ext.phase cimport after_all, after_book
+from tradecore_ext.risk cimport NewOrder, RiskResult, risk_accept, risk_check_new
+from tradecore_ext.state cimport (
+    NIL,
+    OF_CASH,
+    OF_HELD,
+    OF_ICEBERG,
+    OF_LINKED,
+    OF_TIMED,
+    OF_TRAILING,
+    ST_ACTIVE,
+    ST_PENDING,
+    Book,
+    Engine,
+    Limits,
+    Order,
+    Terms,
+    Verdict,
+)
+from tradecore_ext.stopbook cimport is_stop_type, source_px, stop_through
+from tradecore_ext.timers cimport TIMER_EXPIRY, timer_available, timer_set
+from tradecore_ext.types cimport (
+    TC_ALGO_PRORATA,
+    TC_ANY,
+    TC_CMD_MASS_CANCEL,
+    TC_CMD_NEW_ORDER,
+    TC_CMD_NEW_ORDER_LIST,
+    TC_CMD_TERMS,
+    TC_EVT_ACCEPTED,
+    TC_EVT_CANCELED,
+    TC_EVT_CANCEL_REJECTED,
+    TC_EVT_DONE,
+    TC_EVT_REJECTED,
+    TC_FLAG_POST_ONLY,
+    TC_FLAG_REDUCE_ONLY,
+    TC_FLAG_TOP,
+    TC_LIST_OCO,
+    TC_LIST_OTO,
+    TC_LIST_OTOCO,
+    TC_MAX_CASH,
+    TC_MAX_PX,
+    TC_MAX_QTY,
+    TC_ORD_LIMIT,
+    TC_ORD_MARKET,
+    TC_ORD_TAKE_PROFIT_LIMIT,
+    TC_PHASE_AUCTION,
+    TC_PHASE_CONTINUOUS,
+    TC_SCOPE_ACCOUNT,
+    TC_SCOPE_FIRM,
+    TC_SCOPE_GROUP,
+    TC_SIDE_BUY,
+    TC_SIDE_SELL,
+    TC_STOP_REFUSE,
+    TC_TIF_DAY,
+    TC_TIF_FOK,
+    TC_TIF_GTC,
+    TC_TIF_GTD,
+    TC_TIF_IOC,
+    tc_admin,
+    tc_command,
+    tc_list,
+    tc_terms,
+)
+
+cdef enum:
+    SI_BAD_COMBINATION = 104
+    SI_STALE = 106
+    SI_UNKNOWN_INSTRUMENT = 200
+    SI_PHASE = 201
+    SI_TICK = 202
+    SI_LOT = 203
+    SI_MIN_QTY = 204
+    SI_MAX_QTY = 205
+    SI_MIN_NOTIONAL = 206
+    SI_PRICE_BAND = 207
+    SI_ICEBERG_PARTS = 208
+    SI_UNKNOWN_ACCOUNT = 300
+    SI_DUPLICATE_ORDER_ID = 400
+    SI_UNKNOWN_ORDER = 401
+    SI_WOULD_TRIGGER = 403
+    SI_EXPIRE_PAST = 412
+    SI_CANCEL_REQUEST = 413
+    SI_MASS_CANCEL = 414
+    SI_BAD_LIST = 420
+    SI_PENDING = 421
+    SI_DORMANT = 422
+    SI_CAPACITY_ORDERS = 500
+    SI_CAPACITY_LEVELS = 501
+    SI_CAPACITY_TERMS = 502
+    SI_CAPACITY_TIMERS = 503
+    SI_CAPACITY_TRAILING = 508
+
+cdef inline uint16_t check_combination(const tc_command* c, const tc_terms* t) noexcept nogil:
+    """Checks 2: what goes together."""
+    cdef bint market = (c.ord_type & 1) == 1
+    cdef bint stop = is_stop_type(c.ord_type)
+    cdef int64_t stop_px = 0
+    cdef int64_t display = 0
+    cdef int64_t min_qty = 0
+    cdef int64_t cash = 0
+    cdef uint64_t expire = 0
+    cdef uint16_t bps = 0
+    if t != NULL:
+        stop_px = t.stop_px
+        display = t.display_qty
+        min_qty = t.min_qty
+        cash = t.cash_order_qty
+        expire = t.expire_ts_ns
+        bps = t.trailing_bps
+    if c.ord_type == TC_ORD_MARKET:
+        if c.tif != TC_TIF_IOC and c.tif != TC_TIF_FOK:
+            return SI_BAD_COMBINATION
+    elif stop and not rests(c.tif):
+        return SI_BAD_COMBINATION
+    if not market and c.px == 0:
+        return SI_BAD_COMBINATION
+    if stop:
+        if stop_px == 0 and bps == 0:
+            return SI_BAD_COMBINATION
+    elif stop_px != 0 or bps != 0:
+        return SI_BAD_COMBINATION
+    if c.flags & TC_FLAG_POST_ONLY and (c.ord_type != TC_ORD_LIMIT or not rests(c.tif)):
+        return SI_BAD_COMBINATION
+    if display != 0 and (market or not rests(c.tif) or display > c.order_qty):
+        return SI_BAD_COMBINATION
+    if min_qty != 0:
+        if stop or c.tif == TC_TIF_FOK or c.flags & TC_FLAG_POST_ONLY or min_qty > c.order_qty:
+            return SI_BAD_COMBINATION
+    if (expire != 0) != (c.tif == TC_TIF_GTD):
+        return SI_BAD_COMBINATION
+    if cash != 0:
+        if c.ord_type != TC_ORD_MARKET or c.tif != TC_TIF_IOC or c.order_qty != 0 or c.flags & TC_FLAG_TOP:
+            return SI_BAD_COMBINATION
+    return 0
+
+
+cdef inline uint16_t check_algo(const Book* b, const tc_command* c, const tc_terms* t) noexcept nogil:
+    """What the instrument's allocation does not go with: looked at right behind check 3."""
+    if likely(b.spec.algo != TC_ALGO_PRORATA):
+        return SI_BAD_COMBINATION if c.flags & TC_FLAG_TOP else 0
+    if t != NULL and t.display_qty:
+        return SI_BAD_COMBINATION
+    if c.flags & TC_FLAG_REDUCE_ONLY and (c.ord_type & 1) == 0 and rests(c.tif):
+        return SI_BAD_COMBINATION
+    return 0
+
+
+cdef inline uint16_t check_filters(
+    const Book* b, int64_t px, int64_t stop_px, int64_t order_qty, int64_t display, int64_t min_qty,
+    int64_t cash, Verdict* v
+) noexcept nogil:
+    """Checks 7: tick, lot, quantity, notional, band, iceberg parts."""
+    cdef int128 notional
+    cdef int64_t at
+    if px % b.spec.tick or stop_px % b.spec.tick:
+        v.observed = px if px % b.spec.tick else stop_px
+        v.limit = b.spec.tick
+        return SI_TICK
+    if order_qty % b.spec.lot or display % b.spec.lot or min_qty % b.spec.lot:
+        v.observed = order_qty if order_qty % b.spec.lot else (display if display % b.spec.lot else min_qty)
+        v.limit = b.spec.lot
+        return SI_LOT
+    if cash == 0 and order_qty < b.spec.min_order_qty:
+        v.observed = order_qty
+        v.limit = b.spec.min_order_qty
+        return SI_MIN_QTY
+    if order_qty > b.max_order_qty:
+        v.observed = order_qty
+        v.limit = b.max_order_qty
+        return SI_MAX_QTY
+    if b.spec.min_notional:
+        at = px if px else b.last_px
+        if cash:
+            notional = cash
+        elif at:
+            notional = mul128(at, order_qty) * b.spec.multiplier
+        else:
+            notional = b.spec.min_notional
+        if notional < b.spec.min_notional:
+            v.observed = <int64_t>notional  # below min_notional, so it fits
+            v.limit = b.spec.min_notional
+            return SI_MIN_NOTIONAL
+    if px and b.spec.band_ref_px:
+        if b.spec.band_up_ppm:
+            at = b.spec.band_ref_px + <int64_t>(mul128(b.spec.band_ref_px, b.spec.band_up_ppm) / PPM)
+            if px > at:
+                v.observed = px
+                v.limit = at
+                return SI_PRICE_BAND
+        if b.spec.band_down_ppm:
+            at = b.spec.band_ref_px - <int64_t>(mul128(b.spec.band_ref_px, b.spec.band_down_ppm) / PPM)
+            if px < at:
+                v.observed = px
+                v.limit = at
+                return SI_PRICE_BAND
+    if display:
+        at = (order_qty - 1) / display + 1
+        if at > b.spec.max_iceberg_parts:
+            v.observed = at
+            v.limit = b.spec.max_iceberg_parts
+            return SI_ICEBERG_PARTS
+    return 0
+
+
+cdef inline uint16_t check_capacity(
+    Engine* e, Book* b, const tc_command* c, const tc_terms* t, uint32_t orders, uint32_t terms
+) noexcept nogil:
+    """Checks 12, for a command that needs so many slots in all."""
+    if unlikely(e.live + orders > e.max_orders):
+        return SI_CAPACITY_ORDERS
+    if terms and not terms_available(e, terms):
+        return SI_CAPACITY_TERMS
+    if c.tif == TC_TIF_GTD and not timer_available(e):
+        return SI_CAPACITY_TIMERS
+    if is_stop_type(c.ord_type):
+        if t.trailing_bps:
+            if b.n_trailing >= b.spec.max_trailing:
+                return SI_CAPACITY_TRAILING
+        elif not level_available(e):
+            return SI_CAPACITY_LEVELS
+    elif c.ord_type == TC_ORD_LIMIT and rests(c.tif):
+        return can_rest(e, b, c.side, c.px, c.order_qty)
+    return 0
+
+
+cdef inline uint16_t too_old(
+    const Engine* e, const Limits* l, uint64_t sent_ts_ns, uint8_t scope, Verdict* v
+) noexcept nogil:
+    if l.stale_ns == 0 or e.now <= sent_ts_ns or e.now - sent_ts_ns <= l.stale_ns:
+        return 0
+    v.observed = <int64_t>(e.now - sent_ts_ns)
+    v.limit = <int64_t>l.stale_ns
+    v.scope = scope
+    return SI_STALE
+
+
+cdef inline uint16_t check_known(Engine* e, uint32_t account_id, uint64_t sent_ts_ns, Verdict* v) noexcept nogil:
+    """Check 4: the account exists, and the command is not older than any level allows."""
+    cdef uint16_t status
+    if account_id >= e.max_accounts or not e.account[account_id].exists:
+        return SI_UNKNOWN_ACCOUNT
+    if likely(sent_ts_ns == 0):
+        return 0
+    status = too_old(e, &e.account_rules[account_id].limits, sent_ts_ns, TC_SCOPE_ACCOUNT, v)
+    if status == 0 and e.account[account_id].group_id:
+        status = too_old(e, &e.group_rules[e.account[account_id].group_id].limits, sent_ts_ns, TC_SCOPE_GROUP, v)
+    if status == 0:
+        status = too_old(e, &e.firm_rules.limits, sent_ts_ns, TC_SCOPE_FIRM, v)
+    return status
+
+
+cdef inline uint16_t check_order(
+    Engine* e, const tc_command* c, const tc_terms* t, uint64_t sent_ts_ns, uint32_t tag, Verdict* v
+) noexcept nogil:
+    """Checks 2 to 8; 9 to 12 follow in the caller, because list members make them at another time."""
+    cdef Book* b
+    cdef uint16_t status = check_combination(c, t)
+    if status:
+        return status
+    if c.instrument_id >= e.max_instruments or not e.book[c.instrument_id].exists:
+        return SI_UNKNOWN_INSTRUMENT
+    b = e.book + c.instrument_id
+    status = check_algo(b, c, t)
+    if status:
+        return status
+    if e.accounts:
+        status = check_known(e, c.account_id, sent_ts_ns, v)
+        if status:
+            return status
+    if id_find(e, c.order_id, tag) != NIL:
+        return SI_DUPLICATE_ORDER_ID
+    if b.phase != TC_PHASE_CONTINUOUS:
+        if b.phase != TC_PHASE_AUCTION or c.ord_type == TC_ORD_MARKET or not rests(c.tif):
+            v.observed = b.phase
+            return SI_PHASE
+    if not b.plain or t != NULL:
+        status = check_filters(
+            b, c.px, 0 if t == NULL else t.stop_px, c.order_qty, 0 if t == NULL else t.display_qty,
+            0 if t == NULL else t.min_qty, 0 if t == NULL else t.cash_order_qty, v
+        )
+        if status:
+            return status
+    elif c.order_qty > b.max_order_qty:
+        v.observed = c.order_qty
+        v.limit = b.max_order_qty
+        return SI_MAX_QTY
+    if c.tif == TC_TIF_GTD and t.expire_ts_ns <= e.now:
+        v.observed = <int64_t>t.expire_ts_ns
+        v.limit = <int64_t>e.now
+        return SI_EXPIRE_PAST
+    return 0
+
+
+cdef inline void describe(const tc_command* c, const tc_terms* t, NewOrder* n) noexcept nogil:
+    """What the risk checks need to know of an order."""
+    n.account_id = c.account_id
+    n.instrument_id = c.instrument_id
+    n.side = c.side
+    n.ord_type = c.ord_type
+    n.tif = c.tif
+    n.flags = <uint16_t>c.flags
+    n.px = c.px
+    n.order_qty = c.order_qty
+    n.cash_order_qty = 0 if t == NULL else t.cash_order_qty
+    n.sent_ts_ns = c.sent_ts_ns
+
+
+cdef inline uint16_t check_working(
+    Engine* e, const tc_command* c, const tc_terms* t, NewOrder* n, RiskResult* res, Verdict* v
+) noexcept nogil:
+    """Checks 9 to 11 of an order that begins to work at once."""
+    cdef Book* b = e.book + c.instrument_id
+    cdef uint16_t status
+    cdef Order probe
+    if e.accounts:
+        memset(n, 0, sizeof(NewOrder))
+        memset(res, 0, sizeof(RiskResult))
+        describe(c, t, n)
+        status = risk_check_new(e, n, res)
+        if status:
+            v.observed = res.observed
+            v.limit = res.limit
+            v.scope = res.scope
+            return status
+    if unlikely(c.flags & TC_FLAG_POST_ONLY or is_stop_type(c.ord_type)):
+        probe.side = c.side
+        probe.ord_type = c.ord_type
+        probe.flags = <uint16_t>c.flags
+        if t != NULL and t.trailing_bps:
+            probe.flags |= OF_TRAILING
+        return entry_rules(e, b, &probe, c.px, 0 if t == NULL else t.stop_px, &v.observed, &v.limit)
+    return 0
+
+
+cdef inline uint32_t create_order(
+    Engine* e, const tc_command* c, const tc_terms* t, bint with_terms
+) noexcept nogil:
+    """A slot with everything of the command in it, in no list yet. All checks have passed."""
+    cdef uint32_t slot = order_alloc(e)
+    cdef Order* o = e.order + slot
+    cdef Terms* x
+    o.order_id = c.order_id
+    o.leaves_qty = c.order_qty
+    o.order_qty = c.order_qty
+    o.cum_qty = 0
+    o.account_id = c.account_id
+    o.instrument_id = c.instrument_id
+    o.terms = NIL
+    o.side = c.side
+    o.ord_type = c.ord_type
+    o.tif = c.tif
+    o.stp = c.stp
+    o.flags = <uint16_t>c.flags
+    o.in_ids = 0
+    e.book[c.instrument_id].n_live += 1
+    if unlikely(t != NULL or with_terms):
+        o.terms = terms_alloc(e)
+        x = e.terms + o.terms
+        x.px = c.px
+        if t != NULL:
+            x.stop_px = t.stop_px
+            x.display_qty = t.display_qty
+            x.visible_qty = min64(t.display_qty, c.order_qty)
+            x.min_qty = t.min_qty
+            x.expire_ts_ns = t.expire_ts_ns
+            x.cash_left = t.cash_order_qty
+            x.trailing_bps = t.trailing_bps
+            if t.display_qty:
+                o.flags |= OF_ICEBERG
+            if t.trailing_bps:
+                o.flags |= OF_TRAILING
+            if t.cash_order_qty:
+                o.flags |= OF_CASH
+            if t.expire_ts_ns:
+                o.flags |= OF_TIMED
+                timer_set(e, t.expire_ts_ns, c.order_id, TIMER_EXPIRY, slot)
+    return slot
+
+
+cdef inline void new_order(Engine* e, const tc_command* c, const tc_terms* t, uint32_t tag) noexcept nogil:
+    """NEW_ORDER, frame already checked. O(1) plus fills; O(log levels) far from the touch."""
+    cdef Verdict v
+    cdef NewOrder n
+    cdef RiskResult res
+    cdef Book* b
+    cdef uint32_t slot
+    cdef uint16_t status
+    v.observed = 0
+    v.limit = 0
+    v.scope = 0
+    status = check_order(e, c, t, c.sent_ts_ns, tag, &v)
+    if likely(status == 0):
+        status = check_working(e, c, t, &n, &res, &v)
+        if likely(status == 0):
+            status = check_capacity(e, e.book + c.instrument_id, c, t, 1, 1 if t != NULL else 0)
+    if unlikely(status != 0):
+        emit_reject(
+            e, TC_EVT_REJECTED, status, TC_CMD_NEW_ORDER, c.order_id, c.account_id, c.instrument_id, c.side,
+            v.observed, v.limit, v.scope
+        )
+        return
+    # From here on this must succeed.
+    b = e.book + c.instrument_id
+    slot = create_order(e, c, t, False)
+    if e.accounts:
+        e.order[slot].flags |= OF_HELD
+        risk_accept(e, slot, &n, &res)
+    emit_order(
+        e, TC_EVT_ACCEPTED, SI_DORMANT if is_stop_type(c.ord_type) else 0, e.order + slot, c.px
+    )
+    place(e, b, slot, c.px)
+    after_book(e, b)
+
+
+# ---- lists --------------------------------------------------------------------------------------------
+
+
+cdef struct Member:
+    const tc_command* c
+    const tc_terms* t
+    uint32_t slot
+    NewOrder n
+    RiskResult res
+
+
+cdef inline uint32_t split_members(const tc_list* h, Member* m) noexcept nogil:
+    """Point at the members behind the header, whose structure the frame check has seen; returns their number."""
+    cdef const tc_command* f = <const tc_command*>(h + 1)
+    cdef uint32_t i = 0
+    cdef uint32_t count = 0
+    while i < h.cont:
+        m[count].c = f + i
+        m[count].t = <const tc_terms*>(f + i + 1) if f[i].cont else NULL
+        count += 1
+        i += 1 + f[i].cont
+    return count
+
+
+cdef inline uint16_t check_members(const tc_list* h, const Member* m, uint32_t count) noexcept nogil:
+    """The form of the list: sameness, sides, who waits, distinct ids."""
+    cdef uint32_t i, k
+    cdef uint32_t working = 2 if h.contingency == TC_LIST_OCO else 1
+    for i in range(count):
+        if m[i].c.account_id != h.account_id or m[i].c.instrument_id != h.instrument_id:
+            return SI_BAD_LIST
+    if h.contingency != TC_LIST_OTO:
+        if m[count - 2].c.side != m[count - 1].c.side:
+            return SI_BAD_LIST
+        if not rests(m[count - 2].c.tif) and not rests(m[count - 1].c.tif):
+            return SI_BAD_LIST
+    for i in range(working, count):
+        if m[i].t != NULL and m[i].t.cash_order_qty:
+            return SI_BAD_LIST
+    for i in range(count):
+        for k in range(i):
+            if m[k].c.order_id == m[i].c.order_id:
+                return SI_DUPLICATE_ORDER_ID
+    return 0
+
+
+cdef inline void emit_accepted_member(Engine* e, const Member* m, bint pending) noexcept nogil:
+    cdef uint16_t status = SI_PENDING if pending else 0
+    if not pending and is_stop_type(m.c.ord_type):
+        status = SI_DORMANT
+    emit_order(e, TC_EVT_ACCEPTED, status, e.order + m.slot, m.c.px)
+
+
+cdef inline void link_pair(Engine* e, uint32_t a, uint32_t c) noexcept nogil:
+    e.terms[e.order[a].terms].sibling = c
+    e.terms[e.order[c].terms].sibling = a
+    e.order[a].flags |= OF_LINKED
+    e.order[c].flags |= OF_LINKED
+
+
+cdef inline void enter_ids(Engine* e, uint32_t slot) noexcept nogil:
+    cdef Order* o = e.order + slot
+    if not o.in_ids:
+        id_insert(e, id_tag(&e.ids, o.order_id), slot)
+        o.in_ids = 1
+
+
+cdef inline void new_list(Engine* e, const tc_list* h) noexcept nogil:
+    """NEW_ORDER_LIST: all members or none."""
+    cdef Member m[3]
+    cdef uint32_t count, i
+    cdef uint32_t working
+    cdef uint16_t status
+    cdef Verdict v
+    cdef Book* b
+    cdef uint64_t second_id
+    v.observed = 0
+    v.limit = 0
+    v.scope = 0
+    count = split_members(h, m)
+    working = 2 if h.contingency == TC_LIST_OCO else 1
+    status = check_members(h, m, count)
+    if status == 0:
+        for i in range(count):
+            status = check_order(e, m[i].c, m[i].t, h.sent_ts_ns, id_tag(&e.ids, m[i].c.order_id), &v)
+            if status == 0:
+                status = check_capacity(e, e.book + h.instrument_id, m[i].c, m[i].t, i + 1, i + 1)
+            if status:
+                break
+    if status == 0:
+        for i in range(working):
+            status = check_working(e, m[i].c, m[i].t, &m[i].n, &m[i].res, &v)
+            if status:
+                break
+    if status:
+        emit_reject(
+            e, TC_EVT_REJECTED, status, TC_CMD_NEW_ORDER_LIST, h.list_id, h.account_id, h.instrument_id, 0,
+            v.observed, v.limit, v.scope
+        )
+        return
+    # From here on this must succeed.
+    b = e.book + h.instrument_id
+    for i in range(count):
+        m[i].slot = create_order(e, m[i].c, m[i].t, True)
+        enter_ids(e, m[i].slot)
+        e.order[m[i].slot].state = ST_PENDING
+    if h.contingency != TC_LIST_OTO:
+        link_pair(e, m[count - 2].slot, m[count - 1].slot)
+    if working == 1:
+        e.order[m[0].slot].flags |= OF_LINKED
+        e.terms[e.order[m[0].slot].terms].child = m[1].slot
+        for i in range(1, count):
+            e.order[m[i].slot].flags |= OF_LINKED
+            e.terms[e.order[m[i].slot].terms].parent = m[0].slot
+            if i + 1 < count:
+                e.terms[e.order[m[i].slot].terms].next_child = m[i + 1].slot
+    if e.accounts:
+        for i in range(working):
+            if i == 1:
+                # One of two legs will execute: the pair holds the larger need, not the sum.
+                m[1].res.need -= min64(m[0].res.need, m[1].res.need)
+            e.order[m[i].slot].flags |= OF_HELD
+            risk_accept(e, m[i].slot, &m[i].n, &m[i].res)
+    for i in range(count):
+        emit_accepted_member(e, &m[i], i >= working)
+    second_id = m[1].c.order_id
+    e.order[m[0].slot].state = ST_ACTIVE
+    place(e, b, m[0].slot, m[0].c.px)
+    if working == 2 and e.order[m[1].slot].state == ST_PENDING and e.order[m[1].slot].order_id == second_id:
+        e.order[m[1].slot].state = ST_ACTIVE
+        place(e, b, m[1].slot, m[1].c.px)
+    after_book(e, b)
+
+
+# ---- cancel ---------------------------------------------------------------------------------------------
+
+
+cdef inline void cancel_order(Engine* e, const tc_command* c, uint32_t tag) noexcept nogil:
+    """CANCEL_ORDER. O(1); O(log levels) when a far level empties."""
+    cdef uint32_t slot = id_find(e, c.order_id, tag)
+    cdef Book* b
+    if unlikely(slot == NIL or e.order[slot].account_id != c.account_id):
+        emit_reject(
+            e, TC_EVT_CANCEL_REJECTED, SI_UNKNOWN_ORDER, c.kind, c.order_id, c.account_id, c.instrument_id, 0, 0, 0, 0
+        )
+        return
+    b = e.book + e.order[slot].instrument_id
+    end_order(e, slot, TC_EVT_CANCELED, SI_CANCEL_REQUEST)
+    if unlikely(b.n_stops | b.n_trailing):
+        after_book(e, b)
+
+
+cdef inline void mass_cancel(Engine* e, const tc_admin* a) noexcept nogil:
+    """MASS_CANCEL, validated: one CANCELED each in order-id order, then DONE."""
+    cdef Scope s
+    s.account_id = a.account_id
+    s.instrument_id = a.instrument_id
+    s.side = a.side
+    s.day_only = 0
+    gather(e, &s)
+    end_gathered(e, TC_EVT_CANCELED, SI_MASS_CANCEL)
+    emit_reject(e, TC_EVT_DONE, 0, TC_CMD_MASS_CANCEL, 0, a.account_id, a.instrument_id, a.side, 0, 0, 0)
+    after_all(e)

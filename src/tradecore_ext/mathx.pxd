@@ -1,0 +1,73 @@
+"""Checked integer arithmetic: products in 128 bits, divisions with a named rounding.
+
+Owner of: every rule of rounding in the kernel.  Pure inline functions, no state.
+"""
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+cdef extern from *:
+    """
+    #define tc_likely(x) __builtin_expect(!!(x), 1)
+    #define tc_unlikely(x) __builtin_expect(!!(x), 0)
+    #define tc_prefetch(p) __builtin_prefetch((const void *)(p), 1, 3)
+    #define tc_ctz64(x) ((uint32_t)__builtin_ctzll(x))
+    #define tc_clz64(x) ((uint32_t)__builtin_clzll(x))
+    typedef __int128 tc_i128;
+    typedef unsigned __int128 tc_u128;
+    #define TC_I64_MAX INT64_MAX
+    #define TC_I64_MIN INT64_MIN
+    """
+    ctypedef long long int128 "tc_i128"
+    ctypedef unsigned long long uint128 "tc_u128"
+    bint likely "tc_likely"(bint x) noexcept nogil
+    bint unlikely "tc_unlikely"(bint x) noexcept nogil
+    void prefetch "tc_prefetch"(const void* p) noexcept nogil
+    uint32_t ctz64 "tc_ctz64"(uint64_t x) noexcept nogil
+    uint32_t clz64 "tc_clz64"(uint64_t x) noexcept nogil
+    const int64_t I64_MAX "TC_I64_MAX"
+    const int64_t I64_MIN "TC_I64_MIN"
+
+cdef enum:
+    PPM = 1000000
+
+
+cdef inline int64_t min64(int64_t a, int64_t b) noexcept nogil:
+    return a if a < b else b
+
+
+cdef inline int64_t max64(int64_t a, int64_t b) noexcept nogil:
+    return a if a > b else b
+
+
+cdef inline int64_t abs64(int64_t a) noexcept nogil:
+    return -a if a < 0 else a
+
+
+cdef inline int128 mul128(int64_t a, int64_t b) noexcept nogil:
+    return <int128>a * b
+
+
+cdef inline int128 floor_div128(int128 a, int128 b) noexcept nogil:
+    """Floor of a / b for b > 0 (C truncates towards zero)."""
+    cdef int128 q = a / b
+    if a % b < 0:
+        q -= 1
+    return q
+
+
+cdef inline int128 ceil_div128(int128 a, int128 b) noexcept nogil:
+    """Ceiling of a / b for b > 0."""
+    cdef int128 q = a / b
+    if a % b > 0:
+        q += 1
+    return q
+
+
+cdef inline bint fits_cash(int128 a) noexcept nogil:
+    """True where |a| fits the ledger's range of 2^62."""
+    return -((<int128>1) << 62) <= a <= ((<int128>1) << 62)
+
+
+cdef inline uint64_t fold_mul(uint64_t a, uint64_t b) noexcept nogil:
+    """Both halves of the 128-bit product folded together: the mixer of the keyed hashes."""
+    cdef uint128 p = <uint128>a * b
+    return <uint64_t>p ^ <uint64_t>(p >> 64)
