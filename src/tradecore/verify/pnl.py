@@ -23,7 +23,7 @@ from typing import Any
 import msgspec
 
 from tradecore.errors import DataError, TradecoreError
-from tradecore.verify import pnl_margin, pnl_positions, pnl_risk
+from tradecore.verify import pnl_margin, pnl_positions, pnl_returns, pnl_risk
 from tradecore.verify.pnl_case import (
     Answers,
     CannotExpressError,
@@ -42,6 +42,9 @@ _ALIASES = {
     "realised_after": "realized_after",
     "realized_pnl_after": "realized_after",
     "realised_net": "realized_net",
+    "closed_pnl": "realized_net",
+    "net_pnl": "realized_net",
+    "pnl": "total",
     "unrealised": "unrealized",
     "unrealized_pnl": "unrealized",
     "upnl": "unrealized",
@@ -74,6 +77,9 @@ _ALIASES = {
     "excess_sharpe": "information_ratio",
     "stability_of_timeseries": "stability",
 }
+
+# Quantities that sources also print without their sign, the side beside them.
+_UNSIGNED = frozenset(("qty", "qty_after"))
 
 # The default of a file that states no tolerance: what double precision can be asked for.
 _DEFAULT_TOLERANCE = Fraction(1, 10**9)
@@ -167,7 +173,7 @@ def find_table(name: str, file: Path, roots: Sequence[Path] = ()) -> Path:
 def _choose(inputs: Inputs, find: Callable[[str], Path]) -> Answers:
     """Return the answers of the rule that the inputs' shape calls for."""
     if inputs.any_of("csv", "file"):
-        return pnl_risk.csv_rule(inputs, find)
+        return pnl_returns.csv_rule(inputs, find)
     # The first rule whose inputs are all there. A rule with more inputs stands before one with
     # fewer.
     rules: list[tuple[tuple[str, ...], Callable[[Inputs], Answers]]] = [
@@ -183,17 +189,25 @@ def _choose(inputs: Inputs, find: Callable[[str], Path]) -> Answers:
         (("standard",), pnl_margin.commission_rule),
         (("entry",), pnl_margin.liquidation_rule),
         (("funding_rate",), pnl_margin.funding_rule),
+        (("market_value", "loan"), pnl_margin.equity_rule),
+        (("market_value", "debit"), pnl_margin.equity_rule),
         (("px", "maintenance"), pnl_margin.margin_call_rule),
         (("loan", "maintenance"), pnl_margin.margin_call_rule),
         (("losses_desc",), pnl_risk.tail_rule),
         (("losses",), pnl_risk.tail_rule),
-        (("sets",), pnl_risk.cutoff_rule),
+        (("sets",), pnl_returns.sets_rule),
         (("sharpe",), pnl_risk.sharpe_rule),
-        (("returns",), pnl_risk.returns_rule),
+        (("returns",), pnl_returns.returns_rule),
+        (("prices",), pnl_returns.returns_rule),
+        (("equity",), pnl_returns.returns_rule),
+        (("nav",), pnl_returns.returns_rule),
         (("positions", "sigmas"), pnl_risk.portfolio_rule),
         (("positions", "cov"), pnl_risk.portfolio_rule),
         (("weights",), pnl_risk.portfolio_rule),
         (("positions",), pnl_margin.adl_rule),
+        (("sigma",), pnl_risk.gaussian_rule),
+        (("sd",), pnl_risk.gaussian_rule),
+        (("px", "qty", "fee_rate"), pnl_margin.fee_rule),
     ]
     for needed, rule in rules:
         if inputs.has(*needed):
@@ -207,6 +221,11 @@ def _answer(answers: Answers, key: str) -> Any:
     if name not in answers:
         raise CannotExpressError(f"{key!r} cannot be computed from these inputs")
     return answers[name]()
+
+
+def _magnitude(value: Any) -> Any:
+    """Return a number, or a list of them, without its sign."""
+    return [abs(item) for item in value] if isinstance(value, list) else abs(value)
 
 
 def _judge(case: Mapping[str, Any], find: Callable[[str], Path], line: int) -> PnlCase:
@@ -229,7 +248,11 @@ def _judge(case: Mapping[str, Any], find: Callable[[str], Path], line: int) -> P
         actual = {key: _answer(answers, key) for key in expected}
         if inputs.unread:
             raise CannotExpressError(f"input {inputs.unread[0]!r} is not understood here")
-        passed = all(matches(want, actual[key], tol) for key, want in expected.items())
+        passed = all(
+            matches(want, actual[key], tol)
+            or (key in _UNSIGNED and matches(want, _magnitude(actual[key]), tol))
+            for key, want in expected.items()
+        )
     except CannotExpressError as error:
         return verdict(False, f"cannot be judged: {error}")
     except (TradecoreError, ArithmeticError, ValueError, OSError) as error:

@@ -25,6 +25,12 @@ Value: TypeAlias = Any
 Answers: TypeAlias = Mapping[str, Callable[[], Value]]
 
 
+# Inputs that name things and change no number.
+_LABELS = frozenset(
+    ("asset", "comment", "currency", "description", "instrument", "label", "symbol", "venue")
+)
+
+
 class CannotExpressError(Exception):
     """The case asks for something that no rule here can express; the text says what."""
 
@@ -59,8 +65,14 @@ class Inputs:
 
     @property
     def unread(self) -> list[str]:
-        """Inputs that no rule has looked at."""
-        return sorted(set(self._values) - self._read)
+        """Inputs that no rule has looked at, apart from labels."""
+        return sorted(set(self._values) - self._read - _LABELS)
+
+    def with_row(self, name: str, row: Mapping[str, Any]) -> Inputs:
+        """Return the inputs of one row of a list, together with the ones all rows share."""
+        self._read.update(self._values)
+        shared = {key: value for key, value in self._values.items() if key != name}
+        return Inputs({**shared, **row}, self._texts)
 
     @property
     def keys(self) -> list[str]:

@@ -29,6 +29,8 @@ __all__ = [
     "adl_rule",
     "commission_rule",
     "deposit_rule",
+    "equity_rule",
+    "fee_rule",
     "funding_rule",
     "liquidation_rule",
     "margin_call_rule",
@@ -91,6 +93,33 @@ def margin_call_rule(inputs: Inputs) -> Answers:
     }
 
 
+def equity_rule(inputs: Inputs) -> Answers:
+    """Equity of a margin account, and the call that restores its maintenance."""
+    worth = inputs.number("market_value", "value")
+    loan = inputs.number("loan", "debit")
+    maintenance = inputs.number("maintenance", default=Fraction(1, 4))
+    equity = worth - loan
+    return {
+        "equity": lambda: equity,
+        "equity_pct": lambda: equity / worth,
+        "maintenance": lambda: maintenance * worth,
+        "margin_call": lambda: max(maintenance * worth - equity, Fraction(0)),
+        "excess": lambda: equity - maintenance * worth,
+        "margin_call_value": lambda: margin_call_px_from_loan(1, loan, maintenance),
+    }
+
+
+def fee_rule(inputs: Inputs) -> Answers:
+    """Fee of one trade at one rate, on a linear or inverse notional."""
+    held = Position(
+        inverse=inputs.flag("inverse"),
+        multiplier=inputs.number("multiplier", "contract_size", default=1),
+    )
+    worth = held.value(inputs.number("qty"), inputs.number("px", "price"))
+    fee = worth * inputs.number("fee_rate", "rate")
+    return {"fee": lambda: fee, "fees": lambda: fee, "notional": lambda: worth}
+
+
 def deposit_rule(inputs: Inputs) -> Answers:
     """Answer what must be deposited for purchases on margin: Regulation T, FINRA minimum."""
     initial = inputs.number("initial_margin", "reg_t", default=Fraction(1, 2))
@@ -137,6 +166,7 @@ def liquidation_rule(inputs: Inputs) -> Answers:
     if named == "entry" or (not named and "leverage" in inputs):
         base = "entry"
     extra = inputs.number("extra_margin", "added_margin", default=0)
+    gear: Fraction | None = None
     inputs.raw("mode", "margin_mode", "isolated")  # says in words what the other inputs say
     if inputs.any_of("leverage", "initial_margin_rate", "imr"):
         leverage = inputs.raw("leverage")
@@ -176,7 +206,18 @@ def liquidation_rule(inputs: Inputs) -> Answers:
             )
         )
     tick = inputs.raw("tick", "tick_size")
-    return _price_answers(prices, None if tick is None else to_fraction("tick", tick), sign)
+    worth = Position(inverse=inverse).value(qty, entry)
+    answers: dict[str, Any] = {
+        **_price_answers(prices, None if tick is None else to_fraction("tick", tick), sign),
+        "notional": lambda: worth,
+        "maintenance": lambda: mmr * worth - amount,
+    }
+    if gear is not None:
+        answers["initial_margin"] = lambda: worth / gear
+    if prices.bankruptcy_px is not None:
+        at = prices.bankruptcy_px
+        answers["fee_to_close"] = lambda: fee * Position(inverse=inverse).value(qty, at)
+    return answers
 
 
 def _price_answers(prices: LiquidationPrices, tick: Fraction | None, sign: int) -> Answers:

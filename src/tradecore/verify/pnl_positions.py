@@ -67,6 +67,9 @@ def _fees(
     listed = inputs.raw(name)
     if listed is None:
         return [rate * position.value(qty, px) if own is None else own for qty, px, own in fills]
+    if not isinstance(listed, list) and fills:
+        # One number is the fee of all fills together: it is charged with the last of them.
+        return [Fraction(0)] * (len(fills) - 1) + [to_fraction(name, listed)]
     if not isinstance(listed, list) or len(listed) != len(fills):
         raise CannotExpressError(f"{name!r}: one fee per fill is needed")
     return [to_fraction(name, fee) for fee in listed]
@@ -94,8 +97,7 @@ def fills_rule(inputs: Inputs) -> Answers:
             flat = position.leg.qty == 0
             closed = position.leg if flat else position.legs[-2] if len(position.legs) > 1 else None
     gross = position.realised + position.fees
-    paid = inputs.number("funding_paid", "funding", default=0)
-    paid -= inputs.number("funding_received", default=0)
+    paid = _sum(inputs, "funding_paid", "funding") - _sum(inputs, "funding_received")
     mark = inputs.raw("mark", "mark_px", "last")
     mark_px = None if mark is None else to_fraction("mark", mark)
 
@@ -143,6 +145,13 @@ def fills_rule(inputs: Inputs) -> Answers:
         "side": lambda: _side_name(position.leg.qty),
     }
     return answers
+
+
+def _sum(inputs: Inputs, *names: str) -> Fraction:
+    """Return a number, or the sum of a list of them; 0 where it is not given."""
+    if isinstance(inputs.raw(*names), list):
+        return sum(inputs.numbers(*names), Fraction(0))
+    return inputs.number(*names, default=0)
 
 
 def _side_name(qty: Fraction) -> str:

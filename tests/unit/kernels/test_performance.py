@@ -147,6 +147,10 @@ def test_measures_equal_the_figures_of_performanceanalytics() -> None:
     assert active == pytest.approx(
         [0.3604125, 0.5059751, 0.4701009, 0.154914, 0.1212162, 0.6722844], abs=6e-8
     )
+    error = every(lambda r: p.tracking_error(r, market, periods=12), 6)
+    assert error == pytest.approx(
+        [0.1131667, 0.1533647, 0.1158673, 0.1596656, 0.1800291, 0.112839], abs=6e-8
+    )
     bacon = table("portfolio_bacon.csv")["portfolio monthly return (%)"]
     assert p.downside_risk(
         bacon, required=0.005, convention="performanceanalytics"

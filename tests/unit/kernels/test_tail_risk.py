@@ -18,6 +18,25 @@ from tradecore.kernels.normal import moments, norm_cdf, norm_pdf, norm_ppf
 CONVENTIONS = ("empyrical", "performanceanalytics", "hull", "prmia", "acerbi")
 SERIES = st.lists(st.floats(-0.5, 0.5, allow_nan=False, width=32), min_size=2, max_size=80)
 
+# Printed by PerformanceAnalytics' VaR(edhec, ...), columns in the order of the file.
+VAR_FIGURES = {
+    ("historical", 0.95): [
+        -0.01506, -0.03148, -0.01978, -0.04232, -0.00836, -0.02552, -0.00722, -0.01494, -0.02622,
+        -0.01066, -0.01144, -0.06678, -0.02032,
+    ],
+    ("gaussian", 0.95): [
+        -0.02173214, -0.03310173, -0.02296944, -0.04698035, -0.009143467, -0.02464282, -0.01438379,
+        -0.01841688, -0.02760698, -0.01326581, -0.01376013, -0.07597714, -0.02190044,
+    ],
+    ("modified", 0.95): [
+        -0.02568389, -0.0320411, -0.02800272, -0.05343318, -0.0109887, -0.02960873, -0.01773794,
+        -0.01380785, -0.02950798, -0.01502873, -0.01736871, -0.06215004, -0.02309324,
+    ],
+    ("modified", 0.99): [
+        -0.09538713, -0.04561466, -0.07097989, -0.1261338, -0.03875142, -0.08433448, -0.06036075,
+        -0.02309801, -0.05658921, -0.05760895, -0.04882532, -0.1093869, -0.05423976,
+    ],
+}  # fmt: skip
 # Printed by PerformanceAnalytics' ES(edhec, ...), columns in the order of the file.
 ES_FIGURES = {
     ("historical", 0.95): [
@@ -40,19 +59,18 @@ ES_FIGURES = {
 
 
 @pytest.mark.shared
+@pytest.mark.parametrize("figures", [VAR_FIGURES, ES_FIGURES], ids=["var", "es"])
 @pytest.mark.parametrize(("method", "level"), sorted(ES_FIGURES))
-def test_expected_shortfall_equals_the_published_figures(method: str, level: float) -> None:
+def test_risk_equals_the_published_figures(
+    figures: dict[tuple[str, float], list[float]], method: str, level: float
+) -> None:
     with shared("data/perf/edhec_293.csv").open(encoding="utf-8") as handle:
         rows = list(csv.reader(handle))[1:]
     columns = np.array([[float(cell) for cell in row[1:]] for row in rows]).T
-    if method == "historical":
-        found = [
-            tail_risk.historical_es(c, level, convention="performanceanalytics") for c in columns
-        ]
-    else:
-        compute = tail_risk.gaussian_es if method == "gaussian" else tail_risk.modified_es
-        found = [compute(column, level) for column in columns]
-    assert found == pytest.approx(ES_FIGURES[method, level], abs=6e-8)
+    compute = getattr(tail_risk, f"{method}_{'var' if figures is VAR_FIGURES else 'es'}")
+    options = {"convention": "performanceanalytics"} if method == "historical" else {}
+    found = [compute(column, level, **options) for column in columns]
+    assert found == pytest.approx(figures[method, level], abs=6e-8)
 
 
 def test_hull_and_prmia_disagree_about_the_loss_at_the_quantile() -> None:
