@@ -14,6 +14,7 @@ import pytest
 from shared_data import shared
 from tradecore.errors import DataError
 from tradecore.verify.pnl import PnlCase, run
+from tradecore.verify.pnl import judge as judge_file
 from tradecore.verify.pnl_case import Inputs, matches
 
 LOTS = [
@@ -268,6 +269,19 @@ def test_broken_lines_name_file_and_offset(line: bytes, tmp_path: Path) -> None:
         run(file)
     assert caught.value.file == str(file)
     assert caught.value.offset == len(first)
+
+
+def test_judge_gives_the_shared_verdict(tmp_path: Path) -> None:
+    seen: list[tuple[str, int, int]] = []
+    holds, fails = case({"fills": [BUY]}, {"qty": 10}), case({"fills": [BUY]}, {"qty": 11})
+    judge(tmp_path, holds, fails)
+    path = str(tmp_path / "vectors" / "cases.jsonl")
+    result = judge_file(path, lambda *told: seen.append(told))
+    assert (result.kind, result.lines) == ("pnl", ["pnl: 1 passed, 1 failed"])
+    assert [(one.expected, one.actual) for one in result.failures] == [("{qty: 11}", "{qty: 10}")]
+    assert not result.ok
+    assert seen == [(path, 2, 2)]
+    assert judge_file(path, None) == result
 
 
 def test_missing_file_is_a_data_error(tmp_path: Path) -> None:

@@ -32,8 +32,9 @@ from tradecore.verify.pnl_case import (
     show,
     to_fraction,
 )
+from tradecore.verify.report import Failure, FileResult, Progress, summary
 
-__all__ = ["PnlCase", "PnlReport", "find_table", "run"]
+__all__ = ["PnlCase", "PnlReport", "find_table", "judge", "run"]
 
 # Other spellings of the names of answers; the rules use the ones on the right.
 _ALIASES = {
@@ -298,6 +299,32 @@ def run(path: Path, *, roots: Sequence[Path] = ()) -> PnlReport:
             cases.append(_judge(_parse(line, path, offset), _finder(path, roots), number))
         offset += len(line) + 1
     return PnlReport(str(path), cases)
+
+
+def judge(path: str, progress: Progress | None) -> FileResult:
+    """Judge a file of PnL cases: `run`, in the form that all judges of this package share.
+
+    Parameters
+    ----------
+    path : str
+    progress : callable or None
+        Told once that the file is done; a file takes a second or two.
+
+    Returns
+    -------
+    FileResult
+        ``pnl: P passed, F failed``, with every failed case.
+
+    Raises
+    ------
+    DataError
+        As `run`.
+    """
+    report = run(Path(path))
+    if progress is not None:
+        progress(path, len(report.cases), len(report.cases))
+    failures = [Failure(case.name, case.expected, case.actual) for case in report.failures]
+    return summary("pnl", path, len(report.cases), failures)
 
 
 def _finder(path: Path, roots: Sequence[Path]) -> Callable[[str], Path]:
