@@ -1,0 +1,422 @@
+"""Commands on accounts: opening, money in and out, switches, limits.
+
+Owner of: docs/reference/accounts.md section 2.  Every command is checked whole and then carried out; a refusal
+changes nothing.
+"""
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+
+from tradecore_ext.emit cimport emit_done, emit_next, emit_refused
+from tradecore_ext.gather cimport Scope, end_gathered, gather, gather_one
+from tradecore_ext.keytable cimport position_find, position_get, position_room, wallet_find, wallet_get, wallets_missing
+from tradecore_ext.limits cimport bucket_cap
+from tradecore_ext.liquidation cimport liquidation_step
+from tradecore_ext.margin cimport margin_cash_changed, margin_free
+from tradecore_ext.margin_admin cimport margin_command
+from tradecore_ext.phase cimport after_book
+from tradecore_ext.state cimport NIL, Book, Engine, Limits, Position, RiskNode, Rules
+from tradecore_ext.sums cimport sums_start
+from tradecore_ext.types cimport *
+
+cdef enum:
+    SA_BAD_FIELD = 103
+    SA_UNKNOWN_INSTRUMENT = 200
+    SA_UNKNOWN_ACCOUNT = 300
+    SA_INSUFFICIENT_FUNDS = 313
+    SA_BALANCE_OVERFLOW = 320
+    SA_KILL_SWITCH = 322
+    SA_CAPACITY_ACCOUNTS = 504
+    SA_CAPACITY_POSITIONS = 505
+    SA_CAPACITY_GROUPS = 509
+    SA_CAPACITY_ASSETS = 510
+    SA_CAPACITY_WALLETS = 511
+    ALL_LIMITS = 511
+    GROUP_LIMITS_NEED_SUMS = 4 | 8 | 16   # position, gross, open orders
+
+
+cdef inline bint known(const Engine* e, uint32_t account_id) noexcept nogil:
+    return account_id < e.max_accounts and e.account[account_id].exists
+
+
+cdef inline void refuse(Engine* e, const tc_admin* a, uint16_t status, int64_t observed, int64_t limit) noexcept nogil:
+    emit_refused(e, status, a.kind, a.account_id, a.instrument_id, observed, limit)
+
+
+cdef inline void done(Engine* e, const tc_admin* a) noexcept nogil:
+    emit_done(e, a.kind, a.account_id, a.instrument_id)
+
+
+# ---- accounts --------------------------------------------------------------------------------------------
+
+
+cdef inline bint is_idle(const Engine* e, const RiskNode* a) noexcept nogil:
+    """No held order and no open position: only then may an account change its risk group."""
+    cdef uint32_t n = a.positions_head
+    if a.orders_head != NIL:
+        return False
+    while n != NIL:
+        if e.position[n].qty != 0:
+            return False
+        n = e.position[n].acct_next
+    return True
+
+
+cdef inline void account_command(Engine* e, const tc_admin* a) noexcept nogil:
+    """ACCOUNT: open, or change the groups."""
+    cdef RiskNode* r
+    if a.account_id >= e.max_accounts:
+        refuse(e, a, SA_CAPACITY_ACCOUNTS, a.account_id, e.max_accounts)
+        return
+    if a.group_id >= e.max_groups and a.group_id != 0:
+        refuse(e, a, SA_CAPACITY_GROUPS, a.group_id, e.max_groups)
+        return
+    r = e.account + a.account_id
+    if r.exists and r.group_id != a.group_id and not is_idle(e, r):
+        refuse(e, a, SA_BAD_FIELD, r.group_id, a.group_id)
+        return
+    r.exists = 1
+    r.group_id = a.group_id
+    r.trade_group = a.contra_account_id
+    done(e, a)
+
+
+# ---- money in, out, across ---------------------------------------------------------------------------------
+
+
+cdef inline void emit_balance(
+    Engine* e, uint32_t account_id, uint32_t wallet, int64_t amount, uint16_t command_kind
+) noexcept nogil:
+    """BALANCE of a movement that belongs to no position; the total is new already."""
+    cdef tc_balance_event* v = <tc_balance_event*>emit_next(e)
+    v.account_id = account_id
+    v.kind = TC_EVT_BALANCE
+    v.amount = amount
+    v.balance = e.wallet[wallet].total
+    v.asset_id = e.wallet[wallet].asset_id
+    v.command_kind = command_kind
+
+
+cdef inline bint in_range(int64_t amount) noexcept nogil:
+    return 0 < amount <= TC_MAX_CASH
+
+
+cdef inline int64_t free_cash(Engine* e, uint32_t wallet) noexcept nogil:
+    return 0 if wallet == NIL else margin_free(e, wallet)
+
+
+cdef inline bint too_full(const Engine* e, uint32_t wallet, int64_t amount) noexcept nogil:
+    """Whether the wallet's total would leave the ledger's range of 2^62."""
+    return wallet != NIL and e.wallet[wallet].total > TC_MAX_CASH - amount
+
+
+cdef inline void move_cash(Engine* e, uint32_t account_id, uint32_t wallet, int64_t amount, uint16_t kind) noexcept nogil:
+    e.wallet[wallet].total += amount
+    margin_cash_changed(e, wallet)
+    emit_balance(e, account_id, wallet, amount, kind)
+
+
+cdef inline void deposit(Engine* e, const tc_admin* a) noexcept nogil:
+    cdef uint32_t wallet
+    if not in_range(a.amount):
+        refuse(e, a, SA_BAD_FIELD, 0, 0)
+        return
+    if not known(e, a.account_id):
+        refuse(e, a, SA_UNKNOWN_ACCOUNT, 0, 0)
+        return
+    if a.asset_id >= e.max_assets:
+        refuse(e, a, SA_CAPACITY_ASSETS, a.asset_id, e.max_assets)
+        return
+    wallet = wallet_find(e, a.account_id, a.asset_id)
+    if e.deposits[a.asset_id] > TC_MAX_CASH - a.amount or too_full(e, wallet, a.amount):
+        refuse(e, a, SA_BALANCE_OVERFLOW, a.amount, TC_MAX_CASH)
+        return
+    if wallet == NIL and e.n_wallets >= e.max_wallets:
+        refuse(e, a, SA_CAPACITY_WALLETS, e.n_wallets, e.max_wallets)
+        return
+    wallet = wallet_get(e, a.account_id, a.asset_id)
+    e.deposits[a.asset_id] += a.amount
+    move_cash(e, a.account_id, wallet, a.amount, a.kind)
+
+
+cdef inline void withdraw(Engine* e, const tc_admin* a) noexcept nogil:
+    cdef uint32_t wallet
+    if not in_range(a.amount):
+        refuse(e, a, SA_BAD_FIELD, 0, 0)
+        return
+    if not known(e, a.account_id):
+        refuse(e, a, SA_UNKNOWN_ACCOUNT, 0, 0)
+        return
+    if a.asset_id >= e.max_assets:
+        refuse(e, a, SA_CAPACITY_ASSETS, a.asset_id, e.max_assets)
+        return
+    wallet = wallet_find(e, a.account_id, a.asset_id)
+    if a.amount > free_cash(e, wallet):
+        refuse(e, a, SA_INSUFFICIENT_FUNDS, a.amount, free_cash(e, wallet))
+        return
+    e.deposits[a.asset_id] -= a.amount
+    move_cash(e, a.account_id, wallet, -a.amount, a.kind)
+
+
+cdef inline void transfer(Engine* e, const tc_admin* a) noexcept nogil:
+    """Between two accounts, both movements or none."""
+    cdef uint32_t giver, taker
+    if not in_range(a.amount) or a.contra_account_id == a.account_id:
+        refuse(e, a, SA_BAD_FIELD, 0, 0)
+        return
+    if not known(e, a.account_id) or not known(e, a.contra_account_id):
+        refuse(e, a, SA_UNKNOWN_ACCOUNT, 0, 0)
+        return
+    if a.asset_id >= e.max_assets:
+        refuse(e, a, SA_CAPACITY_ASSETS, a.asset_id, e.max_assets)
+        return
+    giver = wallet_find(e, a.account_id, a.asset_id)
+    taker = wallet_find(e, a.contra_account_id, a.asset_id)
+    if a.amount > free_cash(e, giver):
+        refuse(e, a, SA_INSUFFICIENT_FUNDS, a.amount, free_cash(e, giver))
+        return
+    if too_full(e, taker, a.amount):
+        refuse(e, a, SA_BALANCE_OVERFLOW, a.amount, TC_MAX_CASH)
+        return
+    if taker == NIL and e.n_wallets >= e.max_wallets:
+        refuse(e, a, SA_CAPACITY_WALLETS, e.n_wallets, e.max_wallets)
+        return
+    taker = wallet_get(e, a.contra_account_id, a.asset_id)
+    move_cash(e, a.account_id, giver, -a.amount, a.kind)
+    move_cash(e, a.contra_account_id, taker, a.amount, a.kind)
+
+
+# ---- switches ------------------------------------------------------------------------------------------------
+
+
+cdef inline void gather_group(Engine* e, uint32_t group_id) noexcept nogil:
+    """All live orders of a group's accounts. O(accounts + their orders)."""
+    cdef Scope s
+    cdef uint32_t i, n
+    s.account_id = TC_ANY
+    s.instrument_id = TC_ANY
+    s.side = 0
+    s.day_only = 0
+    e.n_scratch = 0
+    for i in range(e.max_accounts):
+        if e.account[i].exists and e.account[i].group_id == group_id:
+            n = e.account[i].orders_head
+            while n != NIL:
+                gather_one(e, &s, n)
+                n = e.money[n].acct_next
+
+
+cdef inline void settle_books(Engine* e) noexcept nogil:
+    """Step 5 for every instrument whose stops look at quotes: orders may have gone from any of them."""
+    cdef uint32_t i
+    cdef Book* b
+    for i in range(e.max_instruments):
+        b = e.book + i
+        if b.exists and b.spec.trigger == TC_TRIGGER_QUOTE and (b.n_stops or b.n_trailing):
+            after_book(e, b)
+
+
+cdef inline void kill_switch(Engine* e, const tc_admin* a) noexcept nogil:
+    """KILL_SWITCH: stop new orders of the scope and cancel what is live, or let orders in again."""
+    cdef Scope s
+    if a.state > 1 or a.scope < TC_SCOPE_ACCOUNT or a.scope > TC_SCOPE_FIRM:
+        refuse(e, a, SA_BAD_FIELD, 0, 0)
+        return
+    if (a.scope != TC_SCOPE_ACCOUNT and a.account_id) or (a.scope != TC_SCOPE_GROUP and a.group_id):
+        refuse(e, a, SA_BAD_FIELD, 0, 0)
+        return
+    if a.scope == TC_SCOPE_ACCOUNT and not known(e, a.account_id):
+        refuse(e, a, SA_UNKNOWN_ACCOUNT, 0, 0)
+        return
+    if a.scope == TC_SCOPE_GROUP and (a.group_id == 0 or a.group_id >= e.max_groups):
+        refuse(e, a, SA_CAPACITY_GROUPS, a.group_id, e.max_groups)
+        return
+    if a.scope == TC_SCOPE_ACCOUNT:
+        e.account[a.account_id].killed = a.state
+    elif a.scope == TC_SCOPE_GROUP:
+        e.group[a.group_id].killed = a.state
+    else:
+        e.firm.killed = a.state
+    if a.state:
+        if a.scope == TC_SCOPE_GROUP:
+            gather_group(e, a.group_id)
+        else:
+            s.account_id = a.account_id if a.scope == TC_SCOPE_ACCOUNT else TC_ANY
+            s.instrument_id = TC_ANY
+            s.side = 0
+            s.day_only = 0
+            gather(e, &s)
+        end_gathered(e, TC_EVT_CANCELED, SA_KILL_SWITCH)
+    done(e, a)
+    if a.state:
+        settle_books(e)
+
+
+cdef inline void restrict(Engine* e, const tc_admin* a) noexcept nogil:
+    """RESTRICT: no new orders on an instrument, of one account or of all."""
+    cdef Book* b
+    cdef uint32_t pos, i
+    if a.state > 1:
+        refuse(e, a, SA_BAD_FIELD, 0, 0)
+        return
+    if a.instrument_id >= e.max_instruments or not e.book[a.instrument_id].exists:
+        refuse(e, a, SA_UNKNOWN_INSTRUMENT, 0, 0)
+        return
+    b = e.book + a.instrument_id
+    if a.account_id == TC_ANY:
+        b.restricted = a.state
+        e.restricted_any = 0
+        for i in range(e.max_instruments):
+            e.restricted_any |= e.book[i].restricted
+        done(e, a)
+        return
+    if not known(e, a.account_id):
+        refuse(e, a, SA_UNKNOWN_ACCOUNT, 0, 0)
+        return
+    pos = position_find(e, a.account_id, a.instrument_id)
+    if pos == NIL:
+        if not position_room(e):
+            refuse(e, a, SA_CAPACITY_POSITIONS, e.n_positions, e.max_positions)
+            return
+        if e.n_wallets + wallets_missing(e, b, a.account_id) > e.max_wallets:
+            refuse(e, a, SA_CAPACITY_WALLETS, e.n_wallets, e.max_wallets)
+            return
+        pos = position_get(e, a.account_id, a.instrument_id)
+    e.position[pos].restricted = a.state
+    e.account[a.account_id].restricted_any = 0
+    pos = e.account[a.account_id].positions_head
+    while pos != NIL:
+        e.account[a.account_id].restricted_any |= e.position[pos].restricted
+        pos = e.position[pos].acct_next
+    done(e, a)
+
+
+cdef inline void set_rate(Engine* e, const tc_admin* a) noexcept nogil:
+    """RATE: base currency per unit of the asset, for reports."""
+    if a.amount < 0 or a.amount > TC_MAX_CASH:
+        refuse(e, a, SA_BAD_FIELD, 0, 0)
+        return
+    if a.asset_id >= e.max_assets:
+        refuse(e, a, SA_CAPACITY_ASSETS, a.asset_id, e.max_assets)
+        return
+    e.rate[a.asset_id] = a.amount
+    done(e, a)
+
+
+# ---- limits --------------------------------------------------------------------------------------------------
+
+
+cdef inline bint limit_in_range(int64_t x) noexcept nogil:
+    return 0 <= x <= TC_MAX_CASH
+
+
+cdef inline bint limits_in_range(const tc_limits* l) noexcept nogil:
+    """Ranges of the fields that the mask names."""
+    if l.scope < TC_SCOPE_ACCOUNT or l.scope > TC_SCOPE_FIRM or l.mask > ALL_LIMITS:
+        return False
+    if (l.scope != TC_SCOPE_ACCOUNT and l.account_id) or (l.scope != TC_SCOPE_GROUP and l.group_id):
+        return False
+    return (
+        limit_in_range(l.max_order_qty) and limit_in_range(l.max_order_notional)
+        and limit_in_range(l.max_position_qty) and limit_in_range(l.max_gross_notional)
+        and limit_in_range(l.max_open_orders)
+        and l.duplicate_window_ns >> 62 == 0 and l.stale_ns >> 62 == 0
+    )
+
+
+cdef inline void limits_on(Limits* x) noexcept nogil:
+    """Derive which limits are on."""
+    x.any = (
+        (TC_LIM_ORDER_QTY if x.max_order_qty else 0)
+        | (TC_LIM_ORDER_NOTIONAL if x.max_order_notional else 0)
+        | (TC_LIM_POSITION if x.max_position_qty else 0)
+        | (TC_LIM_GROSS_NOTIONAL if x.max_gross_notional else 0)
+        | (TC_LIM_OPEN_ORDERS if x.max_open_orders else 0)
+        | (TC_LIM_RATE if x.rate_per_s else 0)
+        | (TC_LIM_DUPLICATE if x.duplicate_window_ns and x.duplicate_count else 0)
+        | (TC_LIM_COLLAR if x.collar_ppm else 0)
+        | (TC_LIM_STALE if x.stale_ns else 0)
+    )
+
+
+cdef inline void write_limits(Engine* e, Rules* r, const tc_limits* l) noexcept nogil:
+    cdef Limits* x = &r.limits
+    if l.mask & TC_LIM_ORDER_QTY:
+        x.max_order_qty = l.max_order_qty
+    if l.mask & TC_LIM_ORDER_NOTIONAL:
+        x.max_order_notional = l.max_order_notional
+    if l.mask & TC_LIM_POSITION:
+        x.max_position_qty = l.max_position_qty
+    if l.mask & TC_LIM_GROSS_NOTIONAL:
+        x.max_gross_notional = l.max_gross_notional
+    if l.mask & TC_LIM_OPEN_ORDERS:
+        x.max_open_orders = l.max_open_orders
+    if l.mask & TC_LIM_COLLAR:
+        x.collar_ppm = l.collar_ppm
+    if l.mask & TC_LIM_STALE:
+        x.stale_ns = l.stale_ns
+    if l.mask & TC_LIM_RATE:
+        x.rate_per_s = l.rate_per_s
+        x.rate_burst = l.rate_burst
+        r.bucket.tokens = bucket_cap(x)
+        r.bucket.refilled_ns = e.now
+    if l.mask & TC_LIM_DUPLICATE:
+        x.duplicate_window_ns = l.duplicate_window_ns
+        x.duplicate_count = l.duplicate_count
+        r.bucket.dup_seen = 0
+    limits_on(x)
+
+
+cdef inline void set_limits(Engine* e, const tc_limits* l) noexcept nogil:
+    """LIMITS: change the named limits of an account, a group or the firm. O(1); O(state) when a limit starts the
+    sums over accounts."""
+    cdef const tc_admin* a = <const tc_admin*>l
+    cdef RiskNode* node = &e.firm
+    cdef Rules* rules = &e.firm_rules
+    cdef uint32_t i
+    if not limits_in_range(l):
+        refuse(e, a, SA_BAD_FIELD, 0, 0)
+        return
+    if l.scope == TC_SCOPE_ACCOUNT:
+        if not known(e, l.account_id):
+            refuse(e, a, SA_UNKNOWN_ACCOUNT, 0, 0)
+            return
+        node = e.account + l.account_id
+        rules = e.account_rules + l.account_id
+    elif l.scope == TC_SCOPE_GROUP:
+        if l.group_id == 0 or l.group_id >= e.max_groups:
+            refuse(e, a, SA_CAPACITY_GROUPS, l.group_id, e.max_groups)
+            return
+        node = e.group + l.group_id
+        rules = e.group_rules + l.group_id
+    write_limits(e, rules, l)
+    node.limited = rules.limits.any
+    if node.limited & (TC_LIM_GROSS_NOTIONAL if l.scope == TC_SCOPE_ACCOUNT else GROUP_LIMITS_NEED_SUMS):
+        sums_start(e)
+    e.limited_any = e.firm.limited != 0
+    for i in range(e.max_groups):
+        e.limited_any |= e.group[i].limited != 0
+    done(e, a)
+
+
+cdef inline void accounts_command(Engine* e, const tc_command* c) noexcept nogil:
+    """Every command on accounts and margin; frames are checked already, time and timers have run."""
+    cdef const tc_admin* a = <const tc_admin*>c
+    cdef uint16_t kind = c.kind
+    if kind == TC_CMD_DEPOSIT:
+        deposit(e, a)
+    elif kind == TC_CMD_WITHDRAW:
+        withdraw(e, a)
+    elif kind == TC_CMD_TRANSFER:
+        transfer(e, a)
+    elif kind == TC_CMD_ACCOUNT:
+        account_command(e, a)
+    elif kind == TC_CMD_LIMITS:
+        set_limits(e, <const tc_limits*>c)
+    elif kind == TC_CMD_KILL_SWITCH:
+        kill_switch(e, a)
+    elif kind == TC_CMD_RESTRICT:
+        restrict(e, a)
+    elif kind == TC_CMD_RATE:
+        set_rate(e, a)
+    else:
+        margin_command(e, c)
+    liquidation_step(e)

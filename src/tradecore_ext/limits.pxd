@@ -1,0 +1,247 @@
+"""Limits of an account, its group and the firm: checks 6 to 13 of docs/reference/accounts.md section 3.
+
+Owner of: the token bucket, the duplicate window, and which level refuses.  Only runs for accounts that have a
+limit themselves, or while a group or the firm has one.
+"""
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from tradecore_ext.keytable cimport group_find
+from tradecore_ext.mathx cimport I64_MAX, PPM, int128, uint128
+from tradecore_ext.state cimport NIL, Book, Bucket, Engine, GroupPosition, Limits, Position, RiskNode, Rules
+from tradecore_ext.types cimport (
+    TC_LIM_COLLAR,
+    TC_LIM_DUPLICATE,
+    TC_LIM_GROSS_NOTIONAL,
+    TC_LIM_OPEN_ORDERS,
+    TC_LIM_ORDER_NOTIONAL,
+    TC_LIM_ORDER_QTY,
+    TC_LIM_POSITION,
+    TC_LIM_RATE,
+    TC_SIDE_BUY,
+)
+
+cdef enum:
+    SK_LIMIT_ORDER_QTY = 305
+    SK_LIMIT_ORDER_NOTIONAL = 306
+    SK_COLLAR = 307
+    SK_DUPLICATE_WINDOW = 308
+    SK_MESSAGE_RATE = 309
+    SK_LIMIT_OPEN_ORDERS = 310
+    SK_LIMIT_POSITION = 311
+    SK_LIMIT_GROSS_NOTIONAL = 312
+    MESSAGE = 1000000000   # nano-messages
+
+cdef struct Ask:           # an order, or the new values of one, as the limits see it
+    const Book* book
+    uint32_t account_id
+    uint32_t instrument_id
+    uint8_t side
+    uint8_t ord_type
+    bint replace           # no duplicate window, no open-orders check
+    int64_t px
+    int64_t order_qty      # as sent, for the duplicate window
+    int64_t cash_order_qty
+    int64_t lots           # Q
+    int128 value           # V
+    int64_t old_lots       # replace: what the order counts now
+    int128 old_gross
+
+cdef struct Level3:        # account, group (NULL if none), firm
+    RiskNode* node[3]
+    Rules* rules[3]
+
+
+cdef inline int64_t clip(int128 x) noexcept nogil:
+    """A value as an event shows it."""
+    if x > I64_MAX:
+        return I64_MAX
+    if x < -<int128>I64_MAX:
+        return -I64_MAX
+    return <int64_t>x
+
+
+cdef inline void levels_of(Engine* e, uint32_t account_id, Level3* v) noexcept nogil:
+    cdef uint32_t g = e.account[account_id].group_id
+    v.node[0] = e.account + account_id
+    v.rules[0] = e.account_rules + account_id
+    v.node[1] = NULL
+    v.rules[1] = NULL
+    if g:
+        v.node[1] = e.group + g
+        v.rules[1] = e.group_rules + g
+    v.node[2] = &e.firm
+    v.rules[2] = &e.firm_rules
+
+
+# ---- token bucket and duplicate window -----------------------------------------------------------------
+
+
+cdef inline uint64_t bucket_cap(const Limits* l) noexcept nogil:
+    return <uint64_t>MESSAGE * (l.rate_burst if l.rate_burst else 1)
+
+
+cdef inline uint64_t tokens_now(const Rules* r, uint64_t now) noexcept nogil:
+    """Nano-messages in the bucket at log time now."""
+    cdef uint128 x = <uint128>(now - r.bucket.refilled_ns) * r.limits.rate_per_s + r.bucket.tokens
+    cdef uint64_t cap = bucket_cap(&r.limits)
+    return cap if x > cap else <uint64_t>x
+
+
+cdef inline bint identical(const Bucket* k, const Ask* q, uint64_t window_ns, uint64_t now) noexcept nogil:
+    """Whether the order is the one that the window remembers, inside the window."""
+    return (
+        k.dup_seen != 0 and now - k.dup_since_ns < window_ns
+        and k.dup_instrument == q.instrument_id and k.dup_side == q.side and k.dup_ord_type == q.ord_type
+        and k.dup_px == q.px and k.dup_qty == q.order_qty and k.dup_cash == q.cash_order_qty
+    )
+
+
+cdef inline void consume_one(const Engine* e, Rules* r, uint32_t on, const Ask* q) noexcept nogil:
+    cdef uint64_t tokens
+    if on & TC_LIM_RATE:
+        tokens = tokens_now(r, e.now)
+        r.bucket.tokens = tokens - MESSAGE if tokens > MESSAGE else 0
+        r.bucket.refilled_ns = e.now
+    if on & TC_LIM_DUPLICATE and not q.replace:
+        if identical(&r.bucket, q, r.limits.duplicate_window_ns, e.now):
+            r.bucket.dup_seen += 1
+        else:
+            r.bucket.dup_seen = 1
+            r.bucket.dup_since_ns = e.now
+            r.bucket.dup_instrument = q.instrument_id
+            r.bucket.dup_side = q.side
+            r.bucket.dup_ord_type = q.ord_type
+            r.bucket.dup_px = q.px
+            r.bucket.dup_qty = q.order_qty
+            r.bucket.dup_cash = q.cash_order_qty
+
+
+cdef inline void limits_consume(Engine* e, const Ask* q) noexcept nogil:
+    """An order (or a re-checked replace) was accepted: take a message and note it, at every level."""
+    cdef Level3 v
+    cdef int i
+    levels_of(e, q.account_id, &v)
+    for i in range(3):
+        if v.node[i] != NULL and v.node[i].limited & (TC_LIM_RATE | TC_LIM_DUPLICATE):
+            consume_one(e, v.rules[i], v.node[i].limited, q)
+
+
+# ---- one check over the levels -----------------------------------------------------------------------------
+
+
+cdef inline int128 position_reach(Engine* e, const Ask* q, int level, const Position* p, uint32_t group_id) noexcept nogil:
+    """Largest position on the order's side if everything that works there filled, the order included."""
+    cdef const GroupPosition* g
+    cdef uint32_t slot
+    cdef int128 have = 0
+    if level == 0:
+        if p != NULL:
+            have = <int128>p.qty + p.open_buy if q.side == TC_SIDE_BUY else <int128>p.open_sell - p.qty
+    else:
+        slot = group_find(e, group_id if level == 1 else 0, q.instrument_id)
+        if slot != NIL:
+            g = e.group_position + slot
+            have = g.qty + g.open_buy if q.side == TC_SIDE_BUY else g.open_sell - g.qty
+    return have - q.old_lots + q.lots
+
+
+cdef inline uint16_t limits_check(
+    Engine* e, const Ask* q, const Position* p, int64_t* observed, int64_t* limit, uint8_t* scope
+) noexcept nogil:
+    """Checks 6 to 13, each over account, group, firm. Changes nothing. O(1)."""
+    cdef Level3 v
+    cdef uint32_t on[3]
+    cdef uint32_t all_on = 0
+    cdef int i
+    levels_of(e, q.account_id, &v)
+    for i in range(3):
+        on[i] = 0 if v.node[i] == NULL else v.node[i].limited
+        all_on |= on[i]
+    if all_on == 0:
+        return 0
+    for i in range(3):
+        scope[0] = i + 1
+        if on[i] & TC_LIM_ORDER_QTY and q.lots > v.rules[i].limits.max_order_qty:
+            observed[0] = q.lots
+            limit[0] = v.rules[i].limits.max_order_qty
+            return SK_LIMIT_ORDER_QTY
+    for i in range(3):
+        scope[0] = i + 1
+        if on[i] & TC_LIM_ORDER_NOTIONAL and q.value > v.rules[i].limits.max_order_notional:
+            observed[0] = clip(q.value)
+            limit[0] = v.rules[i].limits.max_order_notional
+            return SK_LIMIT_ORDER_NOTIONAL
+    if all_on & TC_LIM_COLLAR and q.px > 0:
+        for i in range(3):
+            scope[0] = i + 1
+            if on[i] & TC_LIM_COLLAR and outside_collar(q, v.rules[i].limits.collar_ppm, limit):
+                observed[0] = q.px
+                return SK_COLLAR
+    if all_on & TC_LIM_DUPLICATE and not q.replace:
+        for i in range(3):
+            scope[0] = i + 1
+            if on[i] & TC_LIM_DUPLICATE and identical(
+                &v.rules[i].bucket, q, v.rules[i].limits.duplicate_window_ns, e.now
+            ) and v.rules[i].bucket.dup_seen >= v.rules[i].limits.duplicate_count:
+                observed[0] = <int64_t>v.rules[i].bucket.dup_seen + 1
+                limit[0] = v.rules[i].limits.duplicate_count
+                return SK_DUPLICATE_WINDOW
+    if all_on & TC_LIM_RATE:
+        for i in range(3):
+            scope[0] = i + 1
+            if on[i] & TC_LIM_RATE and tokens_now(v.rules[i], e.now) < MESSAGE:
+                observed[0] = <int64_t>tokens_now(v.rules[i], e.now)
+                limit[0] = MESSAGE
+                return SK_MESSAGE_RATE
+    return check_sums(e, q, p, &v, on, all_on, observed, limit, scope)
+
+
+cdef inline bint outside_collar(const Ask* q, uint32_t collar_ppm, int64_t* bound) noexcept nogil:
+    """Whether the price is too far from mark (or last trade) on the side where the order would lose."""
+    cdef int64_t ref = q.book.mark_px if q.book.mark_px else q.book.last_px
+    cdef int128 width
+    if ref == 0:
+        return False
+    width = <int128>ref * collar_ppm / PPM
+    if q.side == TC_SIDE_BUY:
+        bound[0] = clip(ref + width)
+        return q.px > ref + width
+    bound[0] = clip(ref - width)
+    return q.px < ref - width
+
+
+cdef inline uint16_t check_sums(
+    Engine* e, const Ask* q, const Position* p, const Level3* v, const uint32_t* on, uint32_t all_on,
+    int64_t* observed, int64_t* limit, uint8_t* scope
+) noexcept nogil:
+    """Checks 11 to 13: what is already working counts."""
+    cdef int128 x
+    cdef int i
+    cdef uint32_t group_id = e.account[q.account_id].group_id
+    if all_on & TC_LIM_OPEN_ORDERS and not q.replace:
+        for i in range(3):
+            scope[0] = i + 1
+            if on[i] & TC_LIM_OPEN_ORDERS and <int64_t>v.node[i].open_orders + 1 > v.rules[i].limits.max_open_orders:
+                observed[0] = <int64_t>v.node[i].open_orders + 1
+                limit[0] = v.rules[i].limits.max_open_orders
+                return SK_LIMIT_OPEN_ORDERS
+    if all_on & TC_LIM_POSITION:
+        for i in range(3):
+            scope[0] = i + 1
+            if on[i] & TC_LIM_POSITION:
+                x = position_reach(e, q, i, p, group_id)
+                if x > v.rules[i].limits.max_position_qty:
+                    observed[0] = clip(x)
+                    limit[0] = v.rules[i].limits.max_position_qty
+                    return SK_LIMIT_POSITION
+    if all_on & TC_LIM_GROSS_NOTIONAL:
+        for i in range(3):
+            scope[0] = i + 1
+            if on[i] & TC_LIM_GROSS_NOTIONAL:
+                x = v.node[i].gross_notional - q.old_gross + q.value
+                if x > v.rules[i].limits.max_gross_notional:
+                    observed[0] = clip(x)
+                    limit[0] = v.rules[i].limits.max_gross_notional
+                    return SK_LIMIT_GROSS_NOTIONAL
+    scope[0] = 0
+    return 0

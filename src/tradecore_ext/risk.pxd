@@ -1,0 +1,599 @@
+"""May this order come in, and what is reserved for it: checks 9 of a new order, and its way to the end.
+
+Owner of: docs/reference/accounts.md sections 3 and 5.  A check never changes anything; acceptance never fails.
+Limits are limits.pxd's, the credit of linear instruments margin.pxd's, the hold formula of spot holds.pxd's.
+"""
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from tradecore_ext.emit cimport order_px, tc_check
+from tradecore_ext.holds cimport HOLD_BITS, hold_wallet, spot_hold, spot_need
+from tradecore_ext.keytable cimport position_find, position_get, position_room, wallet_find, wallets_missing
+from tradecore_ext.limits cimport Ask, clip, limits_check, limits_consume
+from tradecore_ext.margin cimport (
+    MarginNeed,
+    hold_of,
+    margin_accept,
+    margin_check_new,
+    margin_check_replace,
+    margin_free,
+    margin_reduce,
+    margin_release,
+    margin_replace,
+    margin_state,
+)
+from tradecore_ext.mathx cimport abs64, int128, likely, max64, min64, unlikely
+from tradecore_ext.state cimport (
+    NIL,
+    OF_CASH,
+    OF_HELD,
+    OF_LINKED,
+    Book,
+    Engine,
+    Money,
+    Order,
+    Position,
+    RiskNode,
+    Wallet,
+)
+from tradecore_ext.sums cimport notional, order_gross, sums_order, sums_position
+from tradecore_ext.types cimport TC_FLAG_REDUCE_ONLY, TC_SIDE_BUY, TC_STATE_LIQ_CANCEL, TC_STATE_REDUCE_ONLY
+
+cdef enum:
+    SQ_BAD_COMBINATION = 104
+    SQ_STALE = 106
+    SQ_UNKNOWN_ACCOUNT = 300
+    SQ_KILLED_FIRM = 301
+    SQ_KILLED_GROUP = 302
+    SQ_KILLED_ACCOUNT = 303
+    SQ_RESTRICTED = 304
+    SQ_INSUFFICIENT_FUNDS = 313
+    SQ_INSUFFICIENT_POSITION = 314
+    SQ_REDUCE_ONLY = 315
+    SQ_ACCOUNT_REDUCE_ONLY = 316
+    SQ_LIQUIDATION = 317
+    SQ_NEEDS_PRICE = 318
+    SQ_NOTIONAL_OVERFLOW = 319
+    SQ_CAPACITY_POSITIONS = 505
+    SQ_CAPACITY_WALLETS = 511
+
+cdef struct NewOrder:        # what the checks need to know of an order
+    uint32_t account_id
+    uint32_t instrument_id
+    uint8_t side
+    uint8_t ord_type
+    uint8_t tif
+    uint16_t flags
+    int64_t px
+    int64_t order_qty
+    int64_t cash_order_qty
+    uint64_t sent_ts_ns
+
+cdef struct RiskResult:
+    int64_t need             # hold to take, in the units of its wallet
+    int64_t adverse          # linear: loss against the mark per lot, kept with the order
+    int64_t observed         # of a refusal
+    int64_t limit
+    uint8_t scope
+    uint8_t checked          # risk_check_replace has passed: the replace may take more than the order has
+    uint32_t position        # NIL: comes into being with acceptance
+
+
+# ---- small parts --------------------------------------------------------------------------------------
+
+
+cdef inline uint16_t risk_known(
+    const Engine* e, uint32_t account_id, uint64_t sent_ts_ns, int64_t* observed, int64_t* limit, uint8_t* scope
+) noexcept nogil:
+    """Check 4 of a new order: the account exists and the command was not sent too long ago."""
+    cdef const RiskNode* a
+    if account_id >= e.max_accounts or not e.account[account_id].exists:
+        return SQ_UNKNOWN_ACCOUNT
+    if sent_ts_ns == 0 or sent_ts_ns >= e.now:
+        return 0
+    a = e.account + account_id
+    if likely(not (a.limited | e.limited_any)):
+        return 0
+    observed[0] = clip(<int128>(e.now - sent_ts_ns))
+    limit[0] = <int64_t>e.account_rules[account_id].limits.stale_ns
+    scope[0] = 1
+    if limit[0] and observed[0] > limit[0]:
+        return SQ_STALE
+    if a.group_id:
+        limit[0] = <int64_t>e.group_rules[a.group_id].limits.stale_ns
+        scope[0] = 2
+        if limit[0] and observed[0] > limit[0]:
+            return SQ_STALE
+    limit[0] = <int64_t>e.firm_rules.limits.stale_ns
+    scope[0] = 3
+    if limit[0] and observed[0] > limit[0]:
+        return SQ_STALE
+    observed[0] = 0
+    limit[0] = 0
+    scope[0] = 0
+    return 0
+
+
+cdef inline uint16_t check_switches(
+    const Engine* e, const RiskNode* a, const Book* b, const Position* p
+) noexcept nogil:
+    """Checks 1 and 2: kill switches and restrictions."""
+    if unlikely(e.firm.killed):
+        return SQ_KILLED_FIRM
+    if a.group_id and e.group[a.group_id].killed:
+        return SQ_KILLED_GROUP
+    if unlikely(a.killed):
+        return SQ_KILLED_ACCOUNT
+    if unlikely(e.restricted_any and b.restricted):
+        return SQ_RESTRICTED
+    if unlikely(a.restricted_any and p != NULL and p.restricted):
+        return SQ_RESTRICTED
+    return 0
+
+
+cdef inline uint16_t check_state(Engine* e, uint8_t state, uint16_t flags, RiskResult* r) noexcept nogil:
+    """Check 4: what the margin pool's state allows."""
+    if likely(state < TC_STATE_REDUCE_ONLY):
+        return 0
+    r.observed = state
+    if state >= TC_STATE_LIQ_CANCEL:
+        return SQ_LIQUIDATION
+    if not (flags & TC_FLAG_REDUCE_ONLY):
+        return SQ_ACCOUNT_REDUCE_ONLY
+    r.observed = 0
+    return 0
+
+
+cdef inline int64_t closable(const Position* p, uint8_t side) noexcept nogil:
+    """Lots of the position that an order of this side would close."""
+    if p == NULL:
+        return 0
+    return max64(-p.qty, 0) if side == TC_SIDE_BUY else max64(p.qty, 0)
+
+
+cdef inline int64_t risk_reduce_cap(Engine* e, uint32_t slot) noexcept nogil:
+    """Lots that a reduce-only order may trade now."""
+    return closable(e.position + e.money[slot].position, e.order[slot].side)
+
+
+cdef inline int64_t lots_of(const Engine* e, const Book* b, const NewOrder* n) noexcept nogil:
+    """Q: the order's quantity; of a cash order the most lots that it can trade."""
+    cdef int64_t px = n.px
+    if likely(n.cash_order_qty == 0):
+        return n.order_qty
+    if n.side == TC_SIDE_BUY:
+        px = e.level[b.ladder[1].best_level].px if b.ladder[1].n_levels else 0
+    if px == 0:
+        return 0
+    return <int64_t>(n.cash_order_qty / (<int128>px * b.spec.multiplier))
+
+
+cdef inline void link_order(Engine* e, RiskNode* a, uint32_t slot) noexcept nogil:
+    cdef Money* m = e.money + slot
+    m.acct_next = a.orders_head
+    m.acct_prev = NIL
+    if a.orders_head != NIL:
+        e.money[a.orders_head].acct_prev = slot
+    a.orders_head = slot
+    a.open_orders += 1
+
+
+cdef inline void unlink_order(Engine* e, RiskNode* a, uint32_t slot) noexcept nogil:
+    cdef Money* m = e.money + slot
+    if m.acct_prev == NIL:
+        a.orders_head = m.acct_next
+    else:
+        e.money[m.acct_prev].acct_next = m.acct_next
+    if m.acct_next != NIL:
+        e.money[m.acct_next].acct_prev = m.acct_prev
+    a.open_orders -= 1
+
+
+cdef inline void count_working(Engine* e, const Order* o, Position* p, int64_t lots) noexcept nogil:
+    """The order's working lots change by so much; a cash order's are not counted."""
+    if unlikely(o.flags & OF_CASH):
+        return
+    if o.side == TC_SIDE_BUY:
+        p.open_buy += lots
+    else:
+        p.open_sell += lots
+    if unlikely(e.track):
+        if o.side == TC_SIDE_BUY:
+            sums_position(e, o.account_id, o.instrument_id, 0, lots, 0)
+        else:
+            sums_position(e, o.account_id, o.instrument_id, 0, 0, lots)
+
+
+# ---- a new order -------------------------------------------------------------------------------------------
+
+
+cdef inline void ask_of(Engine* e, const Book* b, const NewOrder* n, Ask* q) noexcept nogil:
+    """The order as limits see it."""
+    cdef int64_t px = n.px
+    q.book = b
+    q.account_id = n.account_id
+    q.instrument_id = n.instrument_id
+    q.side = n.side
+    q.ord_type = n.ord_type
+    q.replace = False
+    q.px = n.px
+    q.order_qty = n.order_qty
+    q.cash_order_qty = n.cash_order_qty
+    q.old_lots = 0
+    q.old_gross = 0
+    q.lots = lots_of(e, b, n)
+    if n.cash_order_qty:
+        q.value = n.cash_order_qty
+        return
+    if px == 0:
+        px = b.mark_px if b.linear and b.mark_px else b.last_px
+    q.value = notional(px, q.lots, b.spec.multiplier)
+
+
+cdef inline uint16_t check_reach(const Position* p, int64_t lots, RiskResult* r) noexcept nogil:
+    """Position counters stay within 2^62 whatever fills."""
+    cdef int128 x = lots
+    if likely(p != NULL):
+        x += <int128>abs64(p.qty) + p.open_buy + p.open_sell
+    if unlikely(x > <int128>1 << HOLD_BITS):
+        r.observed = clip(x)
+        r.limit = <int64_t>1 << HOLD_BITS
+        return SQ_NOTIONAL_OVERFLOW
+    return 0
+
+
+cdef inline uint16_t cover(
+    Engine* e, uint8_t side, uint32_t wallet, int128 need, int64_t freed, RiskResult* r
+) noexcept nogil:
+    """313 or 314 where what the wallet has free, and what is freed with it, does not cover need."""
+    cdef int64_t have = freed
+    if likely(wallet != NIL):
+        have += margin_free(e, wallet)
+    if unlikely(need > have):
+        r.observed = clip(need)
+        r.limit = have
+        return SQ_INSUFFICIENT_FUNDS if side == TC_SIDE_BUY else SQ_INSUFFICIENT_POSITION
+    r.need = <int64_t>need
+    return 0
+
+
+cdef inline uint16_t check_spot_values(
+    const Book* b, uint8_t side, int64_t px, int64_t lots, bint is_cash, int128 need, RiskResult* r
+) noexcept nogil:
+    """319: values that the ledger could not hold."""
+    cdef int128 n
+    if likely(px > 0 and not is_cash):
+        n = notional(px, lots, b.spec.multiplier)
+        if unlikely(n > <int128>1 << HOLD_BITS):
+            r.observed = clip(n)
+            r.limit = <int64_t>1 << HOLD_BITS
+            return SQ_NOTIONAL_OVERFLOW
+    if unlikely(need > <int128>1 << HOLD_BITS and (side == TC_SIDE_BUY or is_cash)):
+        r.observed = clip(need)
+        r.limit = <int64_t>1 << HOLD_BITS
+        return SQ_NOTIONAL_OVERFLOW
+    return 0
+
+
+cdef inline uint16_t check_spot_credit(
+    Engine* e, const Book* b, const Position* p, uint32_t wallet, const NewOrder* n, RiskResult* r
+) noexcept nogil:
+    """Credit of a spot order: 318, 319, 313, 314."""
+    cdef bint is_cash = n.cash_order_qty != 0
+    cdef int128 need
+    cdef uint16_t status
+    if unlikely(n.px == 0 and is_cash != (n.side == TC_SIDE_BUY)):
+        return SQ_NEEDS_PRICE
+    need = spot_need(b, n.side, n.px, n.order_qty, is_cash, n.cash_order_qty, 0)
+    status = check_spot_values(b, n.side, n.px, n.order_qty, is_cash, need, r)
+    if unlikely(status != 0):
+        return status
+    return cover(e, n.side, wallet, need, 0, r)
+
+
+cdef inline uint16_t check_room(Engine* e, const Book* b, uint32_t account_id, RiskResult* r) noexcept nogil:
+    """505, 511 where the order's position and its wallets have to come into being."""
+    if not position_room(e):
+        r.observed = e.n_positions
+        r.limit = e.max_positions
+        return SQ_CAPACITY_POSITIONS
+    if e.n_wallets + wallets_missing(e, b, account_id) > e.max_wallets:
+        r.observed = e.n_wallets
+        r.limit = e.max_wallets
+        return SQ_CAPACITY_WALLETS
+    return 0
+
+
+cdef inline uint32_t wallet_of(Engine* e, const Book* b, const Position* p, uint32_t account_id, uint8_t side) noexcept nogil:
+    """The wallet that pays: of linear instruments and buys the quote asset's, of sales the base asset's."""
+    if likely(p != NULL):
+        return p.quote_wallet if b.linear else hold_wallet(p, side)
+    if b.linear or side == TC_SIDE_BUY:
+        return wallet_find(e, account_id, b.spec.quote_asset)
+    return wallet_find(e, account_id, b.spec.base_asset)
+
+
+cdef inline uint16_t risk_check_new(Engine* e, const NewOrder* n, RiskResult* r) noexcept nogil:
+    """All risk checks of a new order; 0 with r filled for risk_accept, or the status of the refusal. O(1)."""
+    cdef RiskNode* a = e.account + n.account_id
+    cdef Book* b = e.book + n.instrument_id
+    cdef Position* p = NULL
+    cdef uint32_t pos = position_find(e, n.account_id, n.instrument_id)
+    cdef uint32_t wallet
+    cdef uint16_t status
+    cdef MarginNeed mn
+    cdef Ask q
+    if likely(pos != NIL):
+        p = e.position + pos
+    r.position = pos
+    r.need = 0
+    r.adverse = 0
+    r.observed = 0
+    r.limit = 0
+    r.scope = 0
+    status = check_switches(e, a, b, p)
+    if unlikely(status != 0):
+        return status
+    if unlikely(n.cash_order_qty != 0 and b.linear):
+        return SQ_BAD_COMBINATION
+    wallet = wallet_of(e, b, p, n.account_id, n.side)
+    status = check_state(e, margin_state(e, wallet, pos), n.flags, r)
+    if unlikely(status != 0):
+        return status
+    if unlikely(n.flags & TC_FLAG_REDUCE_ONLY):
+        if closable(p, n.side) == 0:
+            r.observed = n.order_qty
+            return SQ_REDUCE_ONLY
+    if unlikely(a.limited | e.limited_any):
+        ask_of(e, b, n, &q)
+        status = limits_check(e, &q, p, &r.observed, &r.limit, &r.scope)
+        if status:
+            return status
+    status = check_reach(p, n.order_qty if likely(n.cash_order_qty == 0) else lots_of(e, b, n), r)
+    if unlikely(status != 0):
+        return status
+    if not b.linear:
+        status = check_spot_credit(e, b, p, wallet, n, r)
+    else:
+        status = margin_check_new(e, b, wallet, pos, n.side, n.px, n.order_qty, n.flags, &mn)
+        if status == 0:
+            r.need = mn.need
+            r.adverse = mn.adverse
+        else:
+            r.observed = mn.observed
+            r.limit = mn.limit
+    if unlikely(status != 0):
+        return status
+    if unlikely(pos == NIL):
+        return check_room(e, b, n.account_id, r)
+    return 0
+
+
+cdef inline void risk_accept(Engine* e, uint32_t slot, const NewOrder* n, const RiskResult* r) noexcept nogil:
+    """The order was accepted: hold, list, counters, messages. Everything it needs has been checked. O(1)."""
+    cdef RiskNode* a = e.account + n.account_id
+    cdef Order* o = e.order + slot
+    cdef Money* m = e.money + slot
+    cdef Position* p
+    cdef Ask q
+    m.position = r.position
+    if unlikely(m.position == NIL):
+        m.position = position_get(e, n.account_id, n.instrument_id)
+        tc_check(e, m.position != NIL, 3001)
+        if m.position == NIL:
+            return
+    p = e.position + m.position
+    m.hold = 0
+    m.adverse = 0
+    m.fee_rem = 0
+    link_order(e, a, slot)
+    count_working(e, o, p, o.leaves_qty)
+    if unlikely(e.track):
+        sums_order(e, n.account_id, 1, order_gross(e, o, n.px, o.leaves_qty))
+    if likely(not e.book[n.instrument_id].linear):
+        m.hold = r.need
+        e.wallet[hold_wallet(p, n.side)].hold += r.need
+    else:
+        margin_accept(e, slot, r.need, r.adverse)
+    if unlikely(a.limited | e.limited_any):
+        ask_of(e, e.book + n.instrument_id, n, &q)
+        limits_consume(e, &q)
+
+
+# ---- what happens to an accepted order -----------------------------------------------------------------------
+
+
+cdef inline void set_spot_hold(Engine* e, uint32_t slot, int64_t hold) noexcept nogil:
+    cdef Money* m = e.money + slot
+    e.wallet[hold_wallet(e.position + m.position, e.order[slot].side)].hold += hold - m.hold
+    m.hold = hold
+
+
+cdef inline void risk_release(Engine* e, uint32_t slot, int64_t px) noexcept nogil:
+    """Terminal event of a held order: leaves and px are still what was counted. O(1)."""
+    cdef Order* o = e.order + slot
+    cdef Money* m = e.money + slot
+    unlink_order(e, e.account + o.account_id, slot)
+    if o.leaves_qty:
+        count_working(e, o, e.position + m.position, -o.leaves_qty)
+    if unlikely(e.track):
+        sums_order(e, o.account_id, -1, -order_gross(e, o, px, o.leaves_qty))
+    if likely(not e.book[o.instrument_id].linear):
+        set_spot_hold(e, slot, 0)
+    else:
+        margin_release(e, slot)
+
+
+cdef inline int64_t own_need(Engine* e, uint32_t slot, int64_t px, int64_t leaves) noexcept nogil:
+    """The hold formula of a live order, spot or linear."""
+    cdef Order* o = e.order + slot
+    if likely(not e.book[o.instrument_id].linear):
+        return spot_hold(e, slot, px, leaves)
+    return hold_of(e.book + o.instrument_id, e.money[slot].fee_rem, e.money[slot].adverse, px, leaves)
+
+
+cdef inline uint32_t held_sibling(const Engine* e, const Order* o) noexcept nogil:
+    """The other leg of an OCO pair while both are held, else NIL."""
+    cdef uint32_t s
+    if likely(not (o.flags & OF_LINKED)):
+        return NIL
+    s = e.terms[o.terms].sibling
+    if s == NIL or not (e.order[s].flags & OF_HELD):
+        return NIL
+    return s
+
+
+cdef inline void risk_reduce(
+    Engine* e, uint32_t slot, int64_t old_leaves, int64_t new_leaves, int64_t px
+) noexcept nogil:
+    """The order lost quantity (a cash order: cash) without trading; leaves_qty is new already. O(1)."""
+    cdef Order* o = e.order + slot
+    cdef Money* m = e.money + slot
+    cdef uint32_t sibling
+    cdef int64_t hold
+    if not (o.flags & OF_HELD):
+        return
+    count_working(e, o, e.position + m.position, new_leaves - old_leaves)
+    if unlikely(e.track):
+        sums_order(e, o.account_id, 0, order_gross(e, o, px, new_leaves) - order_gross(e, o, px, old_leaves))
+    if e.book[o.instrument_id].linear:
+        margin_reduce(e, slot, new_leaves)
+        return
+    hold = spot_hold(e, slot, px, new_leaves)
+    sibling = held_sibling(e, o)
+    if unlikely(sibling != NIL):
+        # Together the pair must still cover whichever leg executes.
+        hold = max64(hold, own_need(e, sibling, order_px(e, e.order + sibling), e.order[sibling].leaves_qty))
+        hold = max64(hold - e.money[sibling].hold, 0)
+    set_spot_hold(e, slot, hold)
+
+
+cdef inline void risk_take_over(Engine* e, uint32_t giver, uint32_t taker) noexcept nogil:
+    """The leg `taker` of a pair executes, `giver` is about to die: what taker lacks passes over from giver's hold."""
+    cdef int64_t lack
+    if not (e.order[giver].flags & OF_HELD and e.order[taker].flags & OF_HELD):
+        return
+    lack = own_need(e, taker, order_px(e, e.order + taker), e.order[taker].leaves_qty) - e.money[taker].hold
+    if lack > 0:
+        lack = min64(lack, e.money[giver].hold)
+        e.money[giver].hold -= lack
+        e.money[taker].hold += lack
+
+
+cdef inline void risk_adopt(Engine* e, uint32_t slot) noexcept nogil:
+    """An order made by the engine to close a position: no hold, counted nowhere, the position exists."""
+    cdef Money* m = e.money + slot
+    m.hold = 0
+    m.adverse = 0
+    m.fee_rem = 0
+    m.acct_next = NIL
+    m.acct_prev = NIL
+    m.position = position_find(e, e.order[slot].account_id, e.order[slot].instrument_id)
+    tc_check(e, m.position != NIL, 3002)
+
+
+# ---- replace ---------------------------------------------------------------------------------------------------
+
+
+cdef inline void ask_of_replace(Engine* e, uint32_t slot, int64_t px, int64_t leaves, Ask* q) noexcept nogil:
+    """The new values of an order, with what the order counts now taken out of the sums."""
+    cdef Order* o = e.order + slot
+    cdef NewOrder n
+    n.account_id = o.account_id
+    n.instrument_id = o.instrument_id
+    n.side = o.side
+    n.ord_type = o.ord_type
+    n.px = px
+    n.order_qty = leaves
+    n.cash_order_qty = 0
+    ask_of(e, e.book + o.instrument_id, &n, q)
+    q.replace = True
+    q.old_lots = o.leaves_qty
+    q.old_gross = order_gross(e, o, order_px(e, o), o.leaves_qty)
+
+
+cdef inline uint16_t check_spot_replace(
+    Engine* e, const Book* b, uint32_t slot, int64_t px, int64_t leaves, RiskResult* r
+) noexcept nogil:
+    """318 cannot happen (a price cannot be taken away), 319, 313, 314."""
+    cdef Order* o = e.order + slot
+    cdef Money* m = e.money + slot
+    cdef int128 need = spot_need(b, o.side, px, leaves, False, 0, m.fee_rem)
+    cdef uint16_t status = check_spot_values(b, o.side, px, leaves, False, need, r)
+    if unlikely(status != 0):
+        return status
+    return cover(e, o.side, hold_wallet(e.position + m.position, o.side), need, m.hold, r)
+
+
+cdef inline uint16_t risk_check_replace(
+    Engine* e, uint32_t slot, int64_t px, int64_t leaves, RiskResult* r
+) noexcept nogil:
+    """Risk checks of a replace that may take more than the order has. Changes nothing. O(1)."""
+    cdef Order* o = e.order + slot
+    cdef Money* m = e.money + slot
+    cdef RiskNode* a = e.account + o.account_id
+    cdef Book* b = e.book + o.instrument_id
+    cdef Position* p = e.position + m.position
+    cdef uint16_t status
+    cdef MarginNeed mn
+    cdef Ask q
+    r.position = m.position
+    r.checked = 1
+    r.need = 0
+    r.adverse = 0
+    r.observed = 0
+    r.limit = 0
+    r.scope = 0
+    status = check_switches(e, a, b, p)
+    if unlikely(status != 0):
+        return status
+    status = check_state(e, margin_state(e, wallet_of(e, b, p, o.account_id, o.side), m.position), o.flags, r)
+    if unlikely(status != 0):
+        return status
+    if unlikely(o.flags & TC_FLAG_REDUCE_ONLY):
+        if closable(p, o.side) == 0:
+            r.observed = leaves
+            return SQ_REDUCE_ONLY
+    if unlikely(a.limited | e.limited_any):
+        ask_of_replace(e, slot, px, leaves, &q)
+        status = limits_check(e, &q, p, &r.observed, &r.limit, &r.scope)
+        if status:
+            return status
+    status = check_reach(p, leaves - o.leaves_qty, r)
+    if unlikely(status != 0):
+        return status
+    if not b.linear:
+        return check_spot_replace(e, b, slot, px, leaves, r)
+    status = margin_check_replace(e, slot, px, leaves, &mn)
+    if status:
+        r.observed = mn.observed
+        r.limit = mn.limit
+        return status
+    r.need = mn.need
+    r.adverse = mn.adverse
+    return 0
+
+
+cdef inline void risk_replace(
+    Engine* e, uint32_t slot, int64_t px, int64_t leaves, const RiskResult* r
+) noexcept nogil:
+    """The replace happens; the order's own fields are still the old ones. Where no check has run (r.checked) the
+    new values only take less and the hold falls to the formula. O(1)."""
+    cdef Order* o = e.order + slot
+    cdef RiskNode* a = e.account + o.account_id
+    cdef Position* p = e.position + e.money[slot].position
+    cdef int64_t old_px = order_px(e, o)
+    cdef Ask q
+    if unlikely(r.checked and (a.limited | e.limited_any)):
+        ask_of_replace(e, slot, px, leaves, &q)
+        limits_consume(e, &q)
+    count_working(e, o, p, leaves - o.leaves_qty)
+    if unlikely(e.track):
+        sums_order(
+            e, o.account_id, 0, order_gross(e, o, px, leaves) - order_gross(e, o, old_px, o.leaves_qty)
+        )
+    if not e.book[o.instrument_id].linear:
+        set_spot_hold(e, slot, spot_hold(e, slot, px, leaves))
+    elif r.checked:
+        margin_replace(e, slot, r.need, r.adverse)
+    else:
+        margin_reduce(e, slot, leaves)
