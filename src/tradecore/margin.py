@@ -412,28 +412,33 @@ def funding_payment(qty: Exact, px: Exact, rate: Exact, *, inverse: bool = False
     return value * exact(rate)
 
 
-def adl_score(pnl: Exact, position_value: Exact, margin_balance: Exact) -> Fraction:
+def adl_score(
+    pnl: Exact, entry_value: Exact, margin_balance: Exact, mark_value: Exact | None = None
+) -> Fraction:
     """Return the rank score of a position for auto-deleveraging: the highest is reduced first.
 
     Parameters
     ----------
     pnl : Exact
         Unrealised PnL.
-    position_value : Exact
+    entry_value : Exact
         Absolute value of the position at entry, positive.
     margin_balance : Exact
         Equity behind it, positive.
+    mark_value : Exact, optional
+        Absolute value at the mark price, positive; the entry value by default.
 
     Returns
     -------
     Fraction
-        Profit fraction times effective leverage for a winning position, divided by it for a losing
-        one.
+        ``pnl / entry_value`` times the effective leverage ``mark_value / margin_balance`` for a winning
+        position, divided by it for a losing one.
     """
-    value = exact(position_value)
+    cost = exact(entry_value)
+    value = cost if mark_value is None else exact(mark_value)
     equity = exact(margin_balance)
-    if value <= 0 or equity <= 0:
-        raise ConfigError("a positive position value and margin balance are needed")
-    profit = exact(pnl) / value
+    if cost <= 0 or value <= 0 or equity <= 0:
+        raise ConfigError("positive values and a positive margin balance are needed")
+    profit = exact(pnl) / cost
     leverage = value / equity
     return profit * leverage if profit > 0 else profit / leverage

@@ -138,6 +138,7 @@ def test_most_profitable_and_most_leveraged_position_ranks_first() -> None:
         margin.adl_score(*p) for p in ((50, 100, 10), (50, 100, 50), (-5, 100, 50), (-5, 100, 10))
     ]
     assert scores[0] > scores[1] > 0 > scores[3] > scores[2]
+    assert margin.adl_score(50, 100, 10, 150) == Fraction(50, 100) * Fraction(150, 10)
 
 
 def test_arguments_that_make_no_sense_are_refused() -> None:

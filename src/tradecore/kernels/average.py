@@ -5,9 +5,9 @@ removes the same fraction of cost as of quantity and realises the difference; a 
 closes with one part and opens with the other. The cost basis is an integer amount of money, so the
 average price is a ratio nobody ever rounds:
 
-- removed cost = ``floor(cost * closed / |quantity|)`` (towards minus infinity, as in the engine's
-  ledger). The rounding stays in the position and is realised with its last lot, so a position that
-  ends flat has realised exactly the sum of its cash flows;
+- removed cost = ``floor(cost * closed / |quantity|)``; for values that are not negative that is the
+  truncation of the engine's ledger. The rounding stays in the position and is realised with its
+  last lot, so a position that ends flat has realised exactly the sum of its cash flows;
 - a fill through zero splits its value the same way: the closing part gets ``floor(value * closed /
   |fill quantity|)``.
 

@@ -127,8 +127,7 @@ def muldiv_checked(a: I64, b: I64, divisor: I64) -> tuple[I64, I64, Flag]:
     """Return (floor(a * b / divisor), remainder, it fits int64) for a positive divisor.
 
     The remainder lies in 0..divisor-1. The product is taken in 128 bits, so only the quotient has
-    to fit. Rounding is towards minus infinity, the rule of the engine's ledger; the remainder makes
-    the rounding recoverable.
+    to fit. Rounding is towards minus infinity; the remainder makes it recoverable.
     """
     high, low = _mul_wide(magnitude(a), magnitude(b))
     quotient, remainder, fits = _div_wide(high, low, np.uint64(divisor))

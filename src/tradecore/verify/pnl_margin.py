@@ -260,7 +260,7 @@ def adl_rule(inputs: Inputs) -> Answers:
         names.append(one.raw("account", "id", "name", default=index))
         if one.has("pnl"):
             pnl = one.number("pnl", "upnl", "unrealized")
-            value = abs(one.number("value", "notional", "position_value"))
+            value = worth = abs(one.number("value", "notional", "position_value"))
             equity = one.number("margin_balance", "equity", "margin", "balance")
         else:
             held = Position(inverse=one.flag("inverse"))
@@ -268,7 +268,9 @@ def adl_rule(inputs: Inputs) -> Answers:
             if "side" in one:
                 qty = abs(qty) * side_sign(one.raw("side"))
             held.fill(qty, one.number("entry", "avg_px"))
-            pnl = held.unrealised(one.number("mark", default=inputs.number("mark")))
+            mark = one.number("mark") if "mark" in one else inputs.number("mark")
+            pnl = held.unrealised(mark)
+            worth = held.value(held.leg.qty, mark)
             value = held.leg.cost
             leverage = one.raw("leverage")
             equity = (
@@ -278,7 +280,7 @@ def adl_rule(inputs: Inputs) -> Answers:
             )
         if one.unread:
             raise CannotExpressError(f"'positions': field {one.unread[0]!r} is not known")
-        scores.append(adl_score(pnl, value, equity))
+        scores.append(adl_score(pnl, value, equity, worth))
     order = sorted(range(len(scores)), key=lambda index: (-scores[index], index))
     ranked: Callable[[], list[Any]] = lambda: [names[index] for index in order]  # noqa: E731
     return {"scores": lambda: scores, "order": ranked, "ranking": ranked, "rank": ranked}
