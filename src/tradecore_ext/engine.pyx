@@ -16,7 +16,8 @@ from tradecore_ext.arena cimport id_find, id_tag
 from tradecore_ext.bookaudit cimport book_audit
 from tradecore_ext.dispatch cimport MAX_EPOCH, run_batch
 from tradecore_ext.emit cimport STATUS_FAULT, order_px
-from tradecore_ext.image cimport image_restore, image_save, Image
+from tradecore_ext.image cimport Image, image_save
+from tradecore_ext.restore cimport image_restore
 from tradecore_ext.ladder cimport ladder_next, rank_of
 from tradecore_ext.memory cimport map_memory, unmap_memory
 from tradecore_ext.state cimport *
@@ -548,7 +549,7 @@ cdef class Kernel:
         im.count = i
         code = image_restore(&self.e, &im)
         if code != 0:
-            raise ValueError(f"state image refused: {im.error.decode()}")
+            raise ValueError(f"state image refused: {(<bytes>im.error).decode()}")
 
     @property
     def now(self) -> int:

@@ -1,0 +1,462 @@
+"""A state image back into an empty engine.
+
+Owner of: what an image may contain.  Every id, code and count is checked before it is used as an index, because an
+image may come from anywhere; whether the sums agree is the audit's business.  A refused image leaves an engine that
+must be thrown away: the caller restores into a new one and keeps the old.
+"""
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcmp, strcmp
+
+from tradecore_ext.arena cimport (
+    id_find,
+    id_insert,
+    id_tag,
+    order_alloc,
+    terms_alloc,
+    terms_available,
+)
+from tradecore_ext.book cimport rests
+from tradecore_ext.framecheck cimport instrument_in_range
+from tradecore_ext.image cimport (
+    IMAGE_VERSION,
+    AssetRecord,
+    EngineRecord,
+    Image,
+    InstrumentRecord,
+    NodeRecord,
+    OrderRecord,
+    PositionRecord,
+    TermsRecord,
+    WalletRecord,
+)
+from tradecore_ext.instrument cimport open_book
+from tradecore_ext.keytable cimport position_find, position_get, wallet_find, wallet_get
+from tradecore_ext.ladder cimport ladder_get, level_append, level_available, rank_of
+from tradecore_ext.mathx cimport unlikely
+from tradecore_ext.risk cimport link_order
+from tradecore_ext.state cimport (
+    NIL,
+    OF_HELD,
+    OF_ICEBERG,
+    OF_LINKED,
+    OF_TIMED,
+    OF_TRAILING,
+    ST_DORMANT,
+    ST_PENDING,
+    ST_RESTING,
+    Book,
+    Engine,
+    Limits,
+    Order,
+    Position,
+    RiskNode,
+    Rules,
+    Terms,
+    Wallet,
+)
+from tradecore_ext.stopbook cimport is_stop_type, stop_ladder, trailing_link
+from tradecore_ext.sums cimport sums_start
+from tradecore_ext.timers cimport TIMER_EXPIRY, TIMER_PHASE, timer_set
+from tradecore_ext.types cimport (
+    TC_LIM_GROSS_NOTIONAL,
+    TC_LIM_OPEN_ORDERS,
+    TC_LIM_POSITION,
+    TC_MAX_PX,
+    TC_MAX_QTY,
+    TC_SCOPE_ACCOUNT,
+    TC_SCOPE_FIRM,
+    TC_SCOPE_GROUP,
+)
+
+
+cdef inline const void* find_section(const Image* im, const char* name, uint64_t record, uint64_t* count) noexcept nogil:
+    """Section by name; count is -1 (as unsigned) where its size is no multiple of the record."""
+    cdef int i
+    count[0] = 0
+    for i in range(im.count):
+        if strcmp(im.name[i], name) == 0:
+            count[0] = im.size[i] // record if im.size[i] % record == 0 else <uint64_t>-1
+            return im.data[i]
+    return NULL
+
+
+cdef inline int refuse(Image* im, const char* why) noexcept nogil:
+    im.error = why
+    return -1
+
+
+cdef inline bint in_lots(int64_t x) noexcept nogil:
+    return 0 <= x <= TC_MAX_QTY
+
+
+cdef inline int restore_instruments(Engine* e, Image* im) noexcept nogil:
+    cdef uint64_t n, i
+    cdef const InstrumentRecord* r = <const InstrumentRecord*>find_section(
+        im, b"instruments", sizeof(InstrumentRecord), &n
+    )
+    cdef Book* b
+    if r == NULL or n > e.max_instruments:
+        return refuse(im, b"section instruments is missing, torn or larger than this engine")
+    for i in range(n):
+        if r[i].spec.instrument_id >= e.max_instruments or not instrument_in_range(&r[i].spec):
+            return refuse(im, b"an instrument is out of range for this engine")
+        if e.accounts and (r[i].spec.base_asset >= e.max_assets or r[i].spec.quote_asset >= e.max_assets):
+            return refuse(im, b"an instrument's asset is out of range for this engine")
+        b = e.book + r[i].spec.instrument_id
+        if b.exists or r[i].phase < 1 or r[i].phase > 5:
+            return refuse(im, b"an instrument stands twice or has no phase")
+        open_book(e, r[i].spec.instrument_id, &r[i].spec)
+        b.phase = r[i].phase
+        b.last_px = r[i].last_px
+        b.mark_px = r[i].mark_px
+        b.lo_px = r[i].lo_px
+        b.hi_px = r[i].hi_px
+        b.mark_ts_ns = r[i].mark_ts_ns
+        b.auction_ref_px = r[i].auction_ref_px
+        b.restricted = r[i].restricted
+        if b.restricted:
+            e.restricted_any = 1
+        if r[i].phase_deadline:
+            timer_set(
+                e, r[i].phase_deadline, r[i].spec.instrument_id, TIMER_PHASE, r[i].spec.instrument_id
+            )
+    return 0
+
+
+cdef inline int restore_nodes(Engine* e, Image* im) noexcept nogil:
+    cdef uint64_t n, n_rules, i
+    cdef uint64_t next_rules = 0
+    cdef const NodeRecord* r = <const NodeRecord*>find_section(im, b"nodes", sizeof(NodeRecord), &n)
+    cdef const Rules* x = <const Rules*>find_section(im, b"rules", sizeof(Rules), &n_rules)
+    cdef RiskNode* a
+    cdef Rules* rules
+    if r == NULL or x == NULL or n == <uint64_t>-1 or n_rules == <uint64_t>-1:
+        return refuse(im, b"sections nodes and rules are missing or torn")
+    for i in range(n):
+        if r[i].scope == TC_SCOPE_FIRM and r[i].id == 0:
+            a = &e.firm
+            rules = &e.firm_rules
+        elif r[i].scope == TC_SCOPE_GROUP and 0 < r[i].id < e.max_groups:
+            a = e.group + r[i].id
+            rules = e.group_rules + r[i].id
+        elif r[i].scope == TC_SCOPE_ACCOUNT and r[i].id < e.max_accounts:
+            a = e.account + r[i].id
+            rules = e.account_rules + r[i].id
+            if a.exists:
+                return refuse(im, b"an account stands twice")
+            a.exists = 1
+        else:
+            return refuse(im, b"an account or group is out of range for this engine")
+        if r[i].group_id >= e.max_groups:
+            return refuse(im, b"an account's group is out of range for this engine")
+        a.group_id = r[i].group_id
+        a.trade_group = r[i].trade_group
+        a.killed = r[i].killed
+        if r[i].has_rules:
+            if next_rules == n_rules:
+                return refuse(im, b"section rules is too short")
+            rules[0] = x[next_rules]
+            next_rules += 1
+            a.limited = rules.limits.any
+            if a.limited and r[i].scope != TC_SCOPE_ACCOUNT:
+                e.limited_any = 1
+    return 0 if next_rules == n_rules else refuse(im, b"section rules is too long")
+
+
+cdef inline int restore_wallets(Engine* e, Image* im) noexcept nogil:
+    cdef uint64_t n, i
+    cdef const WalletRecord* r = <const WalletRecord*>find_section(im, b"wallets", sizeof(WalletRecord), &n)
+    cdef uint32_t slot
+    cdef Wallet* w
+    if r == NULL or n > e.max_wallets:
+        return refuse(im, b"section wallets is missing, torn or larger than this engine")
+    for i in range(n):
+        if r[i].account_id >= e.max_accounts or not e.account[r[i].account_id].exists:
+            return refuse(im, b"a wallet belongs to no account")
+        if r[i].asset_id >= e.max_assets or r[i].state > 5:
+            return refuse(im, b"a wallet is out of range for this engine")
+        if wallet_find(e, r[i].account_id, r[i].asset_id) != NIL:
+            return refuse(im, b"a wallet stands twice")
+        slot = wallet_get(e, r[i].account_id, r[i].asset_id)
+        w = e.wallet + slot
+        w.total = r[i].total
+        w.hold = r[i].hold
+        w.upnl = r[i].upnl
+        w.initial_margin = r[i].initial_margin
+        w.maintenance_margin = r[i].maintenance_margin
+        w.state = r[i].state
+        w.round = r[i].round
+        w.marked = r[i].marked
+        w.suspended = r[i].suspended
+    return 0
+
+
+cdef inline int restore_positions(Engine* e, Image* im) noexcept nogil:
+    cdef uint64_t n, i
+    cdef const PositionRecord* r = <const PositionRecord*>find_section(
+        im, b"positions", sizeof(PositionRecord), &n
+    )
+    cdef Position* p
+    cdef uint32_t slot
+    if r == NULL or n > e.max_positions:
+        return refuse(im, b"section positions is missing, torn or larger than this engine")
+    for i in range(n):
+        if r[i].account_id >= e.max_accounts or not e.account[r[i].account_id].exists:
+            return refuse(im, b"a position belongs to no account")
+        if r[i].instrument_id >= e.max_instruments or not e.book[r[i].instrument_id].exists:
+            return refuse(im, b"a position belongs to no instrument")
+        if r[i].mode > 1 or r[i].state > 5 or position_find(e, r[i].account_id, r[i].instrument_id) != NIL:
+            return refuse(im, b"a position stands twice or has an unknown state")
+        slot = position_get(e, r[i].account_id, r[i].instrument_id)
+        if slot == NIL:
+            return refuse(im, b"a position finds no wallet or no slot")
+        p = e.position + slot
+        p.qty = r[i].qty
+        p.cost = r[i].cost
+        p.realised = r[i].realised
+        p.fees = r[i].fees
+        p.open_buy = r[i].open_buy
+        p.open_sell = r[i].open_sell
+        p.initial_margin = r[i].initial_margin
+        p.maintenance_margin = r[i].maintenance_margin
+        p.upnl = r[i].upnl
+        p.iso_margin = r[i].iso_margin
+        p.held_im = r[i].held_im
+        p.mode = r[i].mode
+        p.state = r[i].state
+        p.round = r[i].round
+        p.restricted = r[i].restricted
+        p.marked = r[i].marked
+        p.suspended = r[i].suspended
+        if p.restricted:
+            e.account[r[i].account_id].restricted_any = 1
+    return 0
+
+
+cdef inline int restore_assets(Engine* e, Image* im) noexcept nogil:
+    cdef uint64_t n, i
+    cdef const AssetRecord* r = <const AssetRecord*>find_section(im, b"assets", sizeof(AssetRecord), &n)
+    if r == NULL or n > e.max_assets:
+        return refuse(im, b"section assets is missing, torn or larger than this engine")
+    for i in range(n):
+        if r[i].asset_id >= e.max_assets:
+            return refuse(im, b"an asset is out of range for this engine")
+        e.fees[r[i].asset_id] = r[i].fees
+        e.deposits[r[i].asset_id] = r[i].deposits
+        e.clearing[r[i].asset_id] = r[i].clearing
+        e.rate[r[i].asset_id] = r[i].rate
+    return 0
+
+
+cdef inline bint order_sound(const Engine* e, const OrderRecord* r) noexcept nogil:
+    """Codes and quantities that the kernel relies on without looking again."""
+    if r.instrument_id >= e.max_instruments or not e.book[r.instrument_id].exists or r.order_id == 0:
+        return False
+    if r.order_id >> 63 or r.side - 1 > 1 or r.ord_type - 1 > 5 or r.tif > 6 or r.stp > 4 or r.has_terms > 1:
+        return False
+    if not in_lots(r.order_qty) or not in_lots(r.cum_qty) or r.leaves_qty < 1 or not in_lots(r.leaves_qty):
+        return False
+    if r.px < 0 or r.px > TC_MAX_PX or (r.px == 0 and r.state == ST_RESTING):
+        return False
+    if r.state != ST_RESTING and r.state != ST_DORMANT and r.state != ST_PENDING:
+        return False
+    if not r.has_terms and (r.state != ST_RESTING or r.flags & (OF_ICEBERG | OF_LINKED | OF_TIMED | OF_TRAILING)):
+        return False
+    if r.state == ST_DORMANT and not is_stop_type(r.ord_type):
+        return False
+    if e.accounts and (r.account_id >= e.max_accounts or not e.account[r.account_id].exists):
+        return False
+    return True
+
+
+cdef inline void fill_terms(Engine* e, uint32_t slot, const TermsRecord* x) noexcept nogil:
+    cdef Order* o = e.order + slot
+    cdef Terms* t
+    o.terms = terms_alloc(e)
+    t = e.terms + o.terms
+    t.px = x.px
+    t.stop_px = x.stop_px
+    t.display_qty = x.display_qty
+    t.visible_qty = x.visible_qty
+    t.min_qty = x.min_qty
+    t.expire_ts_ns = x.expire_ts_ns
+    t.cash_left = x.cash_left
+    t.extreme_px = x.extreme_px
+    t.entry = x.entry
+    t.trailing_bps = x.trailing_bps
+    t.trail_hit = x.trail_hit != 0
+    if o.flags & OF_TIMED:
+        timer_set(e, t.expire_ts_ns, o.order_id, TIMER_EXPIRY, slot)
+
+
+cdef inline bint terms_sound(const OrderRecord* r, const TermsRecord* x) noexcept nogil:
+    if x.stop_px < 0 or x.stop_px > TC_MAX_PX or x.px < 0 or x.px > TC_MAX_PX or x.trailing_bps > 9999:
+        return False
+    if r.flags & OF_ICEBERG and (x.display_qty < 1 or x.visible_qty < 1 or x.visible_qty > r.leaves_qty):
+        return False
+    return r.state != ST_DORMANT or x.stop_px > 0 or (r.flags & OF_TRAILING) != 0
+
+
+cdef inline void place_restored(Engine* e, Book* b, uint32_t slot, int64_t px) noexcept nogil:
+    """Put the order where its state says it stands; records come in queue order."""
+    cdef Order* o = e.order + slot
+    cdef int which
+    if o.state == ST_RESTING:
+        which = o.side - 1
+        level_append(e, &b.ladder[which], ladder_get(e, &b.ladder[which], rank_of(which, px), px), slot)
+        if o.flags & OF_ICEBERG:
+            e.level[o.level].icebergs += 1
+    elif o.state == ST_DORMANT and o.flags & OF_TRAILING:
+        trailing_link(e, b, slot)
+    elif o.state == ST_DORMANT:
+        which = stop_ladder(o)
+        px = e.terms[o.terms].stop_px
+        level_append(e, &b.ladder[which], ladder_get(e, &b.ladder[which], rank_of(which, px), px), slot)
+        b.n_stops += 1
+
+
+cdef inline int restore_order(Engine* e, Image* im, const OrderRecord* r, const TermsRecord* x) noexcept nogil:
+    cdef uint32_t tag = id_tag(&e.ids, r.order_id)
+    cdef uint32_t slot, position
+    cdef Order* o
+    if id_find(e, r.order_id, tag) != NIL:
+        return refuse(im, b"an order id stands twice")
+    if e.live >= e.max_orders or not level_available(e) or (x != NULL and not terms_available(e, 1)):
+        return refuse(im, b"the orders need more slots, levels or terms than this engine has")
+    slot = order_alloc(e)
+    o = e.order + slot
+    o.order_id = r.order_id
+    o.order_qty = r.order_qty
+    o.cum_qty = r.cum_qty
+    o.leaves_qty = r.leaves_qty
+    o.account_id = r.account_id
+    o.instrument_id = r.instrument_id
+    o.terms = NIL
+    o.side = r.side
+    o.ord_type = r.ord_type
+    o.tif = r.tif
+    o.stp = r.stp
+    o.flags = r.flags
+    o.state = r.state
+    o.in_ids = 1
+    id_insert(e, tag, slot)
+    e.book[r.instrument_id].n_live += 1
+    if x != NULL:
+        fill_terms(e, slot, x)
+    if e.accounts:
+        e.money[slot].hold = r.hold
+        e.money[slot].adverse = r.adverse
+        e.money[slot].fee_rem = r.fee_rem
+        e.money[slot].position = NIL
+        if r.flags & OF_HELD:
+            position = position_find(e, r.account_id, r.instrument_id)
+            if position == NIL:
+                return refuse(im, b"a held order finds no position")
+            e.money[slot].position = position
+            link_order(e, e.account + r.account_id, slot)
+    place_restored(e, e.book + r.instrument_id, slot, r.px)
+    return 0
+
+
+cdef inline int link_members(Engine* e, Image* im, const OrderRecord* r, const TermsRecord* x) noexcept nogil:
+    """Second pass: siblings and children find each other by id."""
+    cdef uint32_t slot = id_find(e, r.order_id, id_tag(&e.ids, r.order_id))
+    cdef Terms* t = e.terms + e.order[slot].terms
+    cdef uint32_t other, last
+    if x.sibling_id:
+        other = id_find(e, x.sibling_id, id_tag(&e.ids, x.sibling_id))
+        if other == NIL or other == slot or e.order[other].terms == NIL or not r.flags & OF_LINKED:
+            return refuse(im, b"an order's sibling is not alive")
+        t.sibling = other
+    if x.parent_id:
+        other = id_find(e, x.parent_id, id_tag(&e.ids, x.parent_id))
+        if other == NIL or other == slot or e.order[other].terms == NIL or not e.order[other].flags & OF_LINKED:
+            return refuse(im, b"a pending order's working order is not alive")
+        if r.state != ST_PENDING or e.order[other].state == ST_PENDING:
+            return refuse(im, b"an order that works has a working order")
+        t.parent = other
+        last = e.terms[e.order[other].terms].child
+        if last == NIL:
+            e.terms[e.order[other].terms].child = slot
+        else:
+            while e.terms[e.order[last].terms].next_child != NIL:
+                last = e.terms[e.order[last].terms].next_child
+            e.terms[e.order[last].terms].next_child = slot
+    elif r.state == ST_PENDING:
+        return refuse(im, b"a pending order has no working order")
+    return 0
+
+
+cdef inline int restore_orders(Engine* e, Image* im) noexcept nogil:
+    cdef uint64_t n, n_terms, i
+    cdef uint64_t k = 0
+    cdef const OrderRecord* r = <const OrderRecord*>find_section(im, b"orders", sizeof(OrderRecord), &n)
+    cdef const TermsRecord* x = <const TermsRecord*>find_section(im, b"terms", sizeof(TermsRecord), &n_terms)
+    if r == NULL or x == NULL or n == <uint64_t>-1 or n_terms == <uint64_t>-1:
+        return refuse(im, b"sections orders and terms are missing or torn")
+    for i in range(n):
+        if not order_sound(e, r + i):
+            return refuse(im, b"an order is out of range for this engine")
+        if r[i].has_terms:
+            if k == n_terms or not terms_sound(r + i, x + k):
+                return refuse(im, b"an order's terms are missing or out of range")
+            if restore_order(e, im, r + i, x + k):
+                return -1
+            k += 1
+        elif restore_order(e, im, r + i, NULL):
+            return -1
+    if k != n_terms:
+        return refuse(im, b"section terms is too long")
+    k = 0
+    for i in range(n):
+        if r[i].has_terms:
+            if link_members(e, im, r + i, x + k):
+                return -1
+            k += 1
+    return 0
+
+
+cdef inline bint sums_wanted(const Engine* e) noexcept nogil:
+    """Whether a limit needs sums over accounts: then they are added up once, as when it was set."""
+    cdef uint32_t over = TC_LIM_GROSS_NOTIONAL | TC_LIM_OPEN_ORDERS | TC_LIM_POSITION
+    cdef uint32_t i
+    if e.firm.limited & over:
+        return True
+    for i in range(1, e.max_groups):
+        if e.group[i].limited & over:
+            return True
+    for i in range(e.max_accounts):
+        if e.account[i].limited & TC_LIM_GROSS_NOTIONAL:
+            return True
+    return False
+
+
+cdef inline int image_restore(Engine* e, Image* im) noexcept nogil:
+    """Fill a new engine; -1 and a reason when the image cannot be a state of it. O(state)."""
+    cdef uint64_t n
+    cdef const EngineRecord* r = <const EngineRecord*>find_section(im, b"engine", sizeof(EngineRecord), &n)
+    im.error = b""
+    if r == NULL or n != 1:
+        return refuse(im, b"section engine is missing or torn")
+    if r.version != IMAGE_VERSION:
+        return refuse(im, b"the image is of another version")
+    if r.accounts != e.accounts:
+        return refuse(im, b"the image was made with accounts switched the other way")
+    if restore_instruments(e, im):
+        return -1
+    if e.accounts:
+        if restore_nodes(e, im) or restore_wallets(e, im) or restore_positions(e, im) or restore_assets(e, im):
+            return -1
+        e.firm.killed = r.firm_killed != 0
+    if restore_orders(e, im):
+        return -1
+    e.now = r.now
+    e.in_seq = r.in_seq
+    e.out_seq = r.out_seq
+    e.entry = r.entry
+    e.epoch = <uint32_t>r.epoch
+    e.liq_counter = r.liq_counter
+    e.dirty_base = r.dirty_base
+    if e.accounts and sums_wanted(e):
+        sums_start(e)
+    return 0
