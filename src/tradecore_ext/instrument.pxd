@@ -7,6 +7,8 @@ from libc.string cimport memset
 
 from tradecore_ext.emit cimport emit_done, emit_refused
 from tradecore_ext.ladder cimport ladder_init
+from tradecore_ext.liquidation cimport liquidation_step
+from tradecore_ext.margin cimport margin_revalue
 from tradecore_ext.mathx cimport I64_MAX
 from tradecore_ext.state cimport NIL, Book, Engine
 from tradecore_ext.types cimport *
@@ -85,4 +87,8 @@ cdef inline void define_instrument(Engine* e, const tc_instrument* d) noexcept n
             b.lo_px = I64_MAX
             b.hi_px = 0
         adopt_spec(b, d)
+        if e.accounts:
+            margin_revalue(e, d.instrument_id)
     emit_done(e, d.kind, 0, d.instrument_id)
+    if e.accounts:
+        liquidation_step(e)

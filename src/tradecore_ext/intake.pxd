@@ -262,7 +262,7 @@ cdef inline uint16_t check_known(Engine* e, uint32_t account_id, uint64_t sent_t
     cdef uint16_t status
     if account_id >= e.max_accounts or not e.account[account_id].exists:
         return SI_UNKNOWN_ACCOUNT
-    if likely(sent_ts_ns == 0):
+    if likely(sent_ts_ns == 0 or not (e.account[account_id].limited | e.limited_any)):
         return 0
     status = too_old(e, &e.account_rules[account_id].limits, sent_ts_ns, TC_SCOPE_ACCOUNT, v)
     if status == 0 and e.account[account_id].group_id:
@@ -583,7 +583,7 @@ cdef inline void cancel_order(Engine* e, const tc_command* c, uint32_t tag) noex
         return
     b = e.book + e.order[slot].instrument_id
     end_order(e, slot, TC_EVT_CANCELED, SI_CANCEL_REQUEST)
-    if unlikely(b.n_stops | b.n_trailing):
+    if unlikely(b.n_stops | b.n_trailing | e.n_dirty):
         after_book(e, b)
 
 
