@@ -431,8 +431,8 @@ def adl_score(
     Returns
     -------
     Fraction
-        ``pnl / entry_value`` times the effective leverage ``mark_value / margin_balance`` for a winning
-        position, divided by it for a losing one.
+        ``pnl / entry_value`` times the effective leverage ``mark_value / margin_balance`` for a
+        winning position, divided by it for a losing one.
     """
     cost = exact(entry_value)
     value = cost if mark_value is None else exact(mark_value)

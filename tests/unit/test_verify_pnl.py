@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from shared_data import shared
 from tradecore.errors import DataError
-from tradecore.verify.pnl import PnlCase, run
+from tradecore.verify.pnl import PnlCase, _judge, run
 from tradecore.verify.pnl import judge as judge_file
 from tradecore.verify.pnl_case import Inputs, matches
 
@@ -304,6 +306,38 @@ def test_comparison_of_special_values() -> None:
     assert matches(True, True, tol)
     assert not matches(1, True, tol)
     assert matches("Not_Enough", "NOT_ENOUGH", tol)
+
+
+ODD = st.recursive(
+    st.sampled_from([None, True, "x", "", "short", 0, -1, 3, 10**40, 2**63, Decimal("1e300")])
+    | st.sampled_from([Decimal("NaN"), Decimal("Infinity"), Decimal("0.5")]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.just("qty"), inner, max_size=1),
+    max_leaves=4,
+)
+
+
+def replaced(value: Any, odd: Any, path: list[int]) -> Any:
+    """Replace one part of nested lists and objects, chosen by `path`."""
+    if path and isinstance(value, dict) and value:
+        key = sorted(value)[path[0] % len(value)]
+        return {**value, key: replaced(value[key], odd, path[1:])}
+    if path and isinstance(value, list) and value:
+        at = path[0] % len(value)
+        return [*value[:at], replaced(value[at], odd, path[1:]), *value[at + 1 :]]
+    return odd
+
+
+@settings(max_examples=500)
+@given(st.sampled_from(sorted(HOLDING)), ODD, st.lists(st.integers(0, 20), min_size=1, max_size=4))
+def test_no_input_makes_the_judge_itself_fail(name: str, odd: Any, path: list[int]) -> None:
+    inputs, expected = json.loads(json.dumps(HOLDING[name]), parse_float=Decimal)
+    one = replaced({"inputs": inputs, "expected": expected, "abs_tol": 1}, odd, path)
+
+    def find(_: str) -> Path:
+        raise FileNotFoundError
+
+    verdict = _judge(one, find, 1)
+    assert isinstance(verdict.actual, str)
 
 
 def test_inputs_remember_what_was_read() -> None:

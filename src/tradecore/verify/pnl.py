@@ -13,6 +13,7 @@ Paths of tables inside a case are relative to the folder above the one that hold
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from tradecore.errors import DataError, TradecoreError
 from tradecore.verify import pnl_margin, pnl_positions, pnl_returns, pnl_risk
@@ -245,8 +247,10 @@ def _judge(case: Mapping[str, Any], find: Callable[[str], Path], line: int) -> P
     try:
         tolerance = case.get("abs_tol")
         tol = _DEFAULT_TOLERANCE if tolerance is None else to_fraction("abs_tol", tolerance)
-        answers = _choose(inputs, find)
-        actual = {key: _answer(answers, key) for key in expected}
+        # Inputs such as 1e300 may overflow on the way; NaN and infinities then fail the comparison.
+        with np.errstate(all="ignore"):
+            answers = _choose(inputs, find)
+            actual = {key: _answer(answers, key) for key in expected}
         if inputs.unread:
             raise CannotExpressError(f"input {inputs.unread[0]!r} is not understood here")
         passed = all(
@@ -259,6 +263,8 @@ def _judge(case: Mapping[str, Any], find: Callable[[str], Path], line: int) -> P
     except (TradecoreError, ArithmeticError, ValueError, OSError) as error:
         # The library refused the inputs. A case that expects a refusal names it as `error`.
         return verdict(False, f"refused: {type(error).__name__}: {error}")
+    except (TypeError, AttributeError, LookupError, RecursionError, csv.Error) as error:
+        return verdict(False, f"cannot be judged: a shape that no rule expects: {error}")
     shown = {
         key: {column: value[column] for column in expected[key] if column in value}
         if isinstance(value, Mapping) and isinstance(expected[key], dict)

@@ -111,6 +111,13 @@ class Inputs:
         """Return a list of numbers as floats; null, and text such as "nan", becomes NaN."""
         return np.array([to_float(names[0], item) for item in self.rows(*names)], dtype=np.float64)
 
+    def matrix(self, *names: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Return a list of equally long lists of numbers as floats."""
+        rows = self.rows(*names)
+        if not all(isinstance(row, list) and len(row) == len(rows[0]) for row in rows):
+            raise CannotExpressError(f"input {names[0]!r}: rows of one length are needed")
+        return np.array([[to_float(names[0], item) for item in row] for row in rows])
+
     def rows(self, *names: str) -> list[Any]:
         """Return a list."""
         value = self.raw(*names, default=[])
@@ -220,8 +227,10 @@ def matches(expected: Any, actual: Value, tol: Fraction, *, inside: bool = False
         return actual is expected
     special = _special(expected)
     if special is not None:
-        if actual is None or isinstance(actual, str):
-            return math.isnan(special) and actual is None
+        if actual is None:
+            return math.isnan(special)
+        if isinstance(actual, bool) or not isinstance(actual, int | float | Fraction):
+            return False
         return bool(float(actual) == special or (math.isnan(special) and math.isnan(actual)))
     if isinstance(expected, str):
         return isinstance(actual, str) and actual.lower() == expected.lower()
@@ -239,7 +248,10 @@ def show(value: Value) -> str:
     if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str):
         return "[" + ", ".join(show(item) for item in value) + "]"
     if isinstance(value, Fraction):
-        return str(value.numerator) if value.denominator == 1 else f"{float(value):.12g}"
+        try:
+            return str(value.numerator) if value.denominator == 1 else f"{float(value):.12g}"
+        except (OverflowError, ValueError):
+            return f"a number of {value.numerator.bit_length()} bits"
     if isinstance(value, float):
         return f"{value:.12g}"
     return str(value)

@@ -7,8 +7,6 @@ import re
 from collections.abc import Callable
 from typing import Any, cast
 
-import numpy as np
-
 from tradecore.kernels import portfolio_risk, significance, tail_risk
 from tradecore.kernels._arrays import FloatArray
 from tradecore.kernels.normal import norm_pdf, norm_ppf
@@ -75,13 +73,14 @@ def portfolio_rule(inputs: Inputs) -> Answers:
         scale = inputs.real("value", "portfolio_value", default=1.0)
         positions = inputs.series("weights") * scale
     if "cov" in inputs:
-        cov = np.array([[to_float("cov", v) for v in row] for row in inputs.rows("cov")])
+        cov = inputs.matrix("cov")
     else:
-        correlation = inputs.raw("rho", "corr", "correlation", default=0)
-        if isinstance(correlation, list):
-            correlation = [[to_float("corr", v) for v in row] for row in correlation]
-        else:
-            correlation = to_float("rho", correlation)
+        names = ("rho", "corr", "correlation")
+        correlation: float | FloatArray = (
+            inputs.matrix(*names)
+            if isinstance(inputs.raw(*names), list)
+            else inputs.real(*names, default=0.0)
+        )
         cov = portfolio_risk.covariance(
             inputs.series("sigmas", "vols", "volatilities", "sds"), correlation
         )
