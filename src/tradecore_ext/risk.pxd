@@ -40,8 +40,6 @@ from tradecore_ext.types cimport TC_FLAG_REDUCE_ONLY, TC_SIDE_BUY, TC_STATE_LIQ_
 
 cdef enum:
     SQ_BAD_COMBINATION = 104
-    SQ_STALE = 106
-    SQ_UNKNOWN_ACCOUNT = 300
     SQ_KILLED_FIRM = 301
     SQ_KILLED_GROUP = 302
     SQ_KILLED_ACCOUNT = 303
@@ -79,38 +77,6 @@ cdef struct RiskResult:
 
 
 # ---- small parts --------------------------------------------------------------------------------------
-
-
-cdef inline uint16_t risk_known(
-    const Engine* e, uint32_t account_id, uint64_t sent_ts_ns, int64_t* observed, int64_t* limit, uint8_t* scope
-) noexcept nogil:
-    """Check 4 of a new order: the account exists and the command was not sent too long ago."""
-    cdef const RiskNode* a
-    if account_id >= e.max_accounts or not e.account[account_id].exists:
-        return SQ_UNKNOWN_ACCOUNT
-    if sent_ts_ns == 0 or sent_ts_ns >= e.now:
-        return 0
-    a = e.account + account_id
-    if likely(not (a.limited | e.limited_any)):
-        return 0
-    observed[0] = clip(<int128>(e.now - sent_ts_ns))
-    limit[0] = <int64_t>e.account_rules[account_id].limits.stale_ns
-    scope[0] = 1
-    if limit[0] and observed[0] > limit[0]:
-        return SQ_STALE
-    if a.group_id:
-        limit[0] = <int64_t>e.group_rules[a.group_id].limits.stale_ns
-        scope[0] = 2
-        if limit[0] and observed[0] > limit[0]:
-            return SQ_STALE
-    limit[0] = <int64_t>e.firm_rules.limits.stale_ns
-    scope[0] = 3
-    if limit[0] and observed[0] > limit[0]:
-        return SQ_STALE
-    observed[0] = 0
-    limit[0] = 0
-    scope[0] = 0
-    return 0
 
 
 cdef inline uint16_t check_switches(
@@ -402,6 +368,17 @@ cdef inline void risk_accept(Engine* e, uint32_t slot, const NewOrder* n, const 
 # ---- what happens to an accepted order -----------------------------------------------------------------------
 
 
+cdef inline void set_hold(Engine* e, uint32_t slot, int64_t hold) noexcept nogil:
+    """The order's hold becomes `hold`, in the wallet that it stands in."""
+    cdef Money* m = e.money + slot
+    cdef Position* p = e.position + m.position
+    cdef uint32_t wallet = p.quote_wallet
+    if not e.book[p.instrument_id].linear:
+        wallet = hold_wallet(p, e.order[slot].side)
+    e.wallet[wallet].hold += hold - m.hold
+    m.hold = hold
+
+
 cdef inline void set_spot_hold(Engine* e, uint32_t slot, int64_t hold) noexcept nogil:
     cdef Money* m = e.money + slot
     e.wallet[hold_wallet(e.position + m.position, e.order[slot].side)].hold += hold - m.hold
@@ -455,16 +432,19 @@ cdef inline void risk_reduce(
     count_working(e, o, e.position + m.position, new_leaves - old_leaves)
     if unlikely(e.track):
         sums_order(e, o.account_id, 0, order_gross(e, o, px, new_leaves) - order_gross(e, o, px, old_leaves))
+    sibling = held_sibling(e, o)
     if e.book[o.instrument_id].linear:
         margin_reduce(e, slot, new_leaves)
+    if likely(sibling == NIL):
+        if not e.book[o.instrument_id].linear:
+            set_spot_hold(e, slot, spot_hold(e, slot, px, new_leaves))
         return
-    hold = spot_hold(e, slot, px, new_leaves)
-    sibling = held_sibling(e, o)
-    if unlikely(sibling != NIL):
-        # Together the pair must still cover whichever leg executes.
-        hold = max64(hold, own_need(e, sibling, order_px(e, e.order + sibling), e.order[sibling].leaves_qty))
-        hold = max64(hold - e.money[sibling].hold, 0)
-    set_spot_hold(e, slot, hold)
+    # Together the pair must still cover whichever leg executes.
+    hold = max64(
+        own_need(e, slot, px, new_leaves),
+        own_need(e, sibling, order_px(e, e.order + sibling), e.order[sibling].leaves_qty),
+    )
+    set_hold(e, slot, max64(hold - e.money[sibling].hold, 0))
 
 
 cdef inline void risk_take_over(Engine* e, uint32_t giver, uint32_t taker) noexcept nogil:
