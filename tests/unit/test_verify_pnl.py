@@ -160,6 +160,10 @@ HOLDING = {
         {"var_4d": 80, "var_1d": 40, "sd": 20},
     ),
     "unsigned_quantity": ({"fills": [SELL]}, {"qty_after": [10], "qty": -10}),
+    "flat_average_is_zero_or_nothing": (
+        {"fills": [BUY, SELL]},
+        {"avg_px_after": [100, 0], "avg_px": None},
+    ),
     "funding_list_and_one_fee": (
         {"fills": [BUY, SELL], "fees": 4, "funding_paid": [1, 2]},
         {"closed_pnl": 43},

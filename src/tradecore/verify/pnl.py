@@ -81,8 +81,10 @@ _ALIASES = {
     "stability_of_timeseries": "stability",
 }
 
-# Quantities that sources also print without their sign, the side beside them.
+# Answers that sources also print in another form: a quantity without its sign (the side stands
+# beside it), and 0 as the average price of a flat position.
 _UNSIGNED = frozenset(("qty", "qty_after"))
+_ZERO_WHEN_FLAT = frozenset(("avg_px", "avg_px_after", "avg_px_open", "avg_px_close"))
 
 # The default of a file that states no tolerance: what double precision can be asked for.
 _DEFAULT_TOLERANCE = Fraction(1, 10**9)
@@ -226,9 +228,13 @@ def _answer(answers: Answers, key: str) -> Any:
     return answers[name]()
 
 
-def _magnitude(value: Any) -> Any:
-    """Return a number, or a list of them, without its sign."""
-    return [abs(item) for item in value] if isinstance(value, list) else abs(value)
+def _other_form(key: str, value: Any) -> Any:
+    """Return an answer as some sources print it; most answers have one form only."""
+    if isinstance(value, list):
+        return [_other_form(key, item) for item in value]
+    if key in _UNSIGNED:
+        return abs(value)
+    return 0 if value is None and key in _ZERO_WHEN_FLAT else value
 
 
 def _judge(case: Mapping[str, Any], find: Callable[[str], Path], line: int) -> PnlCase:
@@ -254,8 +260,7 @@ def _judge(case: Mapping[str, Any], find: Callable[[str], Path], line: int) -> P
         if inputs.unread:
             raise CannotExpressError(f"input {inputs.unread[0]!r} is not understood here")
         passed = all(
-            matches(want, actual[key], tol)
-            or (key in _UNSIGNED and matches(want, _magnitude(actual[key]), tol))
+            matches(want, actual[key], tol) or matches(want, _other_form(key, actual[key]), tol)
             for key, want in expected.items()
         )
     except CannotExpressError as error:
