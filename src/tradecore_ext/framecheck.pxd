@@ -92,7 +92,9 @@ cdef inline bint bad_ns(uint64_t ns) noexcept nogil:
 cdef inline bint order_in_range(const tc_command* c, const tc_terms* t) noexcept nogil:
     """Codes and ranges of NEW_ORDER; its time is the caller's, because a list member's is not read."""
     cdef bint cash = t != NULL and t.cash_order_qty != 0
-    if c.side - 1 > 1 or c.ord_type - 1 > 5 or c.tif > TC_TIF_GTD or c.tif == 2 or c.tif == 5 or c.stp > 4:
+    if c.side < 1 or c.side > 2 or c.ord_type < 1 or c.ord_type > 6 or c.stp > 4:
+        return False
+    if c.tif > TC_TIF_GTD or c.tif == 2 or c.tif == 5:
         return False
     if c.flags & ~<uint32_t>(TC_FLAG_POST_ONLY | TC_FLAG_REDUCE_ONLY | TC_FLAG_TOP):
         return False
