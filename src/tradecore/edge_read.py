@@ -103,7 +103,10 @@ def _read_order(raw: dict[str, Any], view: memoryview, catalog: Catalog) -> Mess
     if raw["kind"] == CommandKind.REPLACE_ORDER:
         names = {name: values.pop(name) for name in tuple(values) if name in TERMS}
         kept = {name: value for name, value in names.items() if value}
-        values |= {"leaves": bool(flags & 8), "requeue": bool(flags & 16)}
+        if extra := kept.keys() - {"stop_px", "display_qty"}:
+            raise ConfigError(f"a replace has no {', '.join(sorted(extra))}")
+        values["leaves"] = bool(flags & OrderFlag.LEAVES)
+        values["requeue"] = bool(flags & OrderFlag.REQUEUE)
         return m.ReplaceOrder(**values, **kept)
     values |= {
         "side": Side(raw["side"]).name.lower(),
