@@ -127,7 +127,7 @@ def _command(view: memoryview, catalog: Catalog | None) -> dict[str, Any]:
         if len(view) >= 2 * FRAME_BYTES:
             terms = _frames.unpack("tc_terms", view, FRAME_BYTES)
             readable = _readable(terms, catalog, raw.get("instrument_id"))
-            shown["terms"] = {name: value for name, value in readable.items() if value}
+            shown["terms"] = {name: value for name, value in readable.items() if terms[name]}
     elif struct == "tc_list":
         shown["members"] = list(describe_commands(view[FRAME_BYTES:], catalog))
     return shown
