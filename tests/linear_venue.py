@@ -70,9 +70,10 @@ class Venue:
         )
         self.ids = itertools.count(1)
         self.accounts = sorted(accounts)
+        for account in self.accounts:
+            self.engine.open_account(account)
         self.linear(PERP, **fields)
         for account, cash in accounts.items():
-            self.engine.open_account(account)
             if cash:
                 self.engine.deposit(account, CASH, cash)
 
@@ -125,17 +126,22 @@ class Venue:
         self, account: int, side: int, qty: int, px: int, instrument_id: int = PERP, **terms: int
     ) -> list[str]:
         """Send a limit order (tif GTC unless said); its id is the count of orders so far."""
+        fields: dict[str, int] = {
+            "order_id": next(self.ids),
+            "account_id": account,
+            "instrument_id": instrument_id,
+            "side": side,
+            "order_qty": qty,
+            "px": px,
+            "ord_type": OrdType.LIMIT,
+            "tif": Tif.GTC,
+        }
+        return self.send(kind=CommandKind.NEW_ORDER, **(fields | terms))
+
+    def send(self, **fields: int) -> list[str]:
+        """Send one COMMAND frame as it is."""
         frame = np.zeros(1, dtypes.COMMAND)
-        frame["kind"] = CommandKind.NEW_ORDER
-        frame["order_id"] = next(self.ids)
-        frame["account_id"] = account
-        frame["instrument_id"] = instrument_id
-        frame["side"] = side
-        frame["order_qty"] = qty
-        frame["px"] = px
-        frame["ord_type"] = OrdType.LIMIT
-        frame["tif"] = Tif.GTC
-        for name, value in terms.items():
+        for name, value in fields.items():
             frame[name] = value
         return self.lines(self.engine.events(frame))
 

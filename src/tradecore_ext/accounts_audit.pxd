@@ -11,6 +11,7 @@ from tradecore_ext.holds cimport hold_wallet, spot_hold
 from tradecore_ext.keytable cimport group_find, position_find, wallet_find
 from tradecore_ext.limits cimport clip
 from tradecore_ext.margin cimport hold_of
+from tradecore_ext.margin_audit cimport margin_audit
 from tradecore_ext.mathx cimport PPM, abs64, int128, max64
 from tradecore_ext.pools cimport held_margin, margin_of, unrealised, worst_qty
 from tradecore_ext.risk cimport held_sibling, own_need
@@ -289,5 +290,7 @@ cdef inline void accounts_audit(Engine* e, AuditResult* r) noexcept nogil:
     for i in range(e.max_instruments):
         if e.book[i].exists and audit_instrument(e, i, r):
             return
+    if margin_audit(e, r):
+        return
     if e.track:
         audit_groups(e, r)
