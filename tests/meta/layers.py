@@ -8,7 +8,13 @@ from __future__ import annotations
 from repository import Module, is_within
 
 # The edge touches files, clocks or a terminal; nothing pure may import it.
-EDGE = ("tradecore.cli", "tradecore.data", "tradecore.verify", "tradecore.storage")
+EDGE = (
+    "tradecore.cli",
+    "tradecore.data",
+    "tradecore.report",
+    "tradecore.storage",
+    "tradecore.verify",
+)
 # Bulk kernels: the only home of numba, and only imported on request.
 KERNELS = ("tradecore.kernels",)
 # The shipped test kit: reads and writes workload files, draws from seeded generators; only the edge
