@@ -194,9 +194,10 @@ cdef inline void hand_over(
     cdef uint8_t side = TC_SIDE_SELL if p.qty > 0 else TC_SIDE_BUY
     emit_forced_fill(e, p, e.position[other].account_id, side, px, qty, flags, status)
     settle_side(e, b, pos, 0, side, px, qty, 0, True, status)
+    if e.track:  # each change directly after it is written, see sums.pxd
+        sums_position(e, p.account_id, p.instrument_id, -qty if side == TC_SIDE_SELL else qty, 0, 0)
     settle_side(e, b, other, 0, 3 - side, px, qty, 0, False, status)
     if e.track:
-        sums_position(e, p.account_id, p.instrument_id, -qty if side == TC_SIDE_SELL else qty, 0, 0)
         sums_position(
             e, e.position[other].account_id, p.instrument_id, qty if side == TC_SIDE_SELL else -qty, 0, 0
         )

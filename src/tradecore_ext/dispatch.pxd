@@ -1,13 +1,24 @@
 """The pump: frames in, events out, one call for a whole batch.
 
-Owner of: section 1 of docs/reference/semantics.md (frame check, time, order of steps) and the prefetching.
-While command i executes, the id bucket of command i+16 and the order of command i+8 are fetched, and the
-lines around that order at i+4; where the state fits the second-level cache this costs a little and brings
-nothing, so it is switched on by size.
+Owner of: section 1 of docs/reference/semantics.md (frame check, time, order of steps).  Fetching ahead is ahead.pxd's;
+where the state fits the second-level cache it costs a little and brings nothing, so it is switched on by size.
 """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from tradecore_ext.accounts_admin cimport accounts_command
+from tradecore_ext.ahead cimport (
+    AHEAD_BUCKET,
+    AHEAD_LEVEL,
+    AHEAD_NEAR,
+    AHEAD_ORDER,
+    RING,
+    Ahead,
+    look_ahead,
+    stage_bucket,
+    stage_level,
+    stage_near,
+    stage_order,
+)
 from tradecore_ext.arena cimport id_tag
 from tradecore_ext.emit cimport emit_done, emit_refused, emit_reject
 from tradecore_ext.framecheck cimport check_frame
@@ -21,7 +32,8 @@ from tradecore_ext.intake cimport (
     new_list,
     new_order,
 )
-from tradecore_ext.ledger cimport ledger_prefetch
+from tradecore_ext.ledger cimport ledger_prefetch, ledger_prefetch_order
+from tradecore_ext.liquidation cimport liquidation_step
 from tradecore_ext.mathx cimport likely, prefetch, unlikely
 from tradecore_ext.margin cimport margin_mark
 from tradecore_ext.phase cimport after_all, after_book, fire_timers, set_phase, uncross_command
@@ -36,9 +48,6 @@ cdef enum:
     SD_EPOCH_UNKNOWN = 105
     SD_FENCED = 901
     MAX_EPOCH = 1          # newest semantics this build knows
-    AHEAD_BUCKET = 16
-    AHEAD_ORDER = 8
-    AHEAD_NEAR = 4
     PREFETCH_FROM = 20000  # live orders from which the state no longer fits the second-level cache
 
 cdef inline void bad_frame(Engine* e, const tc_command* c, uint16_t status) noexcept nogil:
@@ -137,91 +146,47 @@ cdef inline void run_command(Engine* e, const tc_command* c, uint64_t room, uint
         market_command(e, <const tc_admin*>c)
     elif e.accounts:
         accounts_command(e, c)
-        after_all(e)
+        if kind == TC_CMD_KILL_SWITCH:
+            after_all(e)  # it cancels anywhere; the other kinds touch no book
+        else:
+            liquidation_step(e)
     else:
         emit_refused(e, SI_UNKNOWN_ACCOUNT, kind, c.account_id, c.instrument_id, 0, 0)
 
 
-cdef inline void fetch_order(Engine* e, const tc_command* c, uint32_t tag, uint32_t* slot) noexcept nogil:
-    """Second stage: the bucket is here, so fetch the order it names, and the book."""
-    cdef uint64_t i = tag >> e.ids.shift
-    cdef uint64_t x = e.ids.entry[i]
-    slot[0] = NIL
-    if x != 0 and <uint32_t>(x >> 32) != tag:
-        x = e.ids.entry[(i + 1) & e.ids.mask]
-    if x != 0 and <uint32_t>(x >> 32) == tag:
-        slot[0] = <uint32_t>x - 1
-        prefetch(e.order + slot[0])
-        if e.accounts:
-            prefetch(e.money + slot[0])
-    if c.instrument_id < e.max_instruments:
-        prefetch(e.book + c.instrument_id)
-        prefetch(&e.book[c.instrument_id].ladder[0])
-        prefetch(&e.book[c.instrument_id].ladder[1])
-
-
-cdef inline void fetch_near(Engine* e, const tc_command* c, uint32_t slot) noexcept nogil:
-    """Third stage: the order is here, so fetch its level and its neighbours in the queue."""
-    cdef const Order* o
-    cdef Book* b
-    cdef int64_t rank
-    cdef uint32_t pg
-    if slot != NIL:
-        o = e.order + slot
-        if o.level < e.max_levels:
-            prefetch(e.level + o.level)
-        if o.next < e.max_orders:
-            prefetch(e.order + o.next)
-        if o.prev < e.max_orders:
-            prefetch(e.order + o.prev)
-    elif c.kind == TC_CMD_NEW_ORDER and c.instrument_id < e.max_instruments:
-        b = e.book + c.instrument_id
-        if b.exists and (c.side == 1 or c.side == 2):
-            rank = -c.px if c.side == 1 else c.px
-            pg = b.ladder[c.side - 1].cache[(rank >> 6) & 31]
-            if pg != NIL:
-                prefetch(&e.page[pg])
-                prefetch(&e.page[pg].level[rank & 63])
+cdef inline bint worth_fetching(const Engine* e, uint64_t n) noexcept nogil:
+    """Whether the state is larger than the caches near the core, and the batch long enough to look ahead."""
+    if n < 32 or e.prefetch == 0:
+        return False
+    return e.prefetch == 1 or e.live > PREFETCH_FROM
 
 
 cdef inline uint64_t run_batch(Engine* e, const tc_command* c, uint64_t n) noexcept nogil:
     """Run n frames; returns the frames consumed (all, unless a fault stops the engine)."""
     cdef uint64_t i = 0
-    cdef uint64_t k, j
+    cdef uint64_t k
     cdef uint64_t ahead = 0
-    cdef uint32_t tags[32]
-    cdef uint32_t slots[32]
+    cdef Ahead ring[64]
     cdef uint32_t tag
-    cdef bint fetch = n >= 32 and (e.prefetch == 1 or (e.prefetch == 2 and e.live > PREFETCH_FROM))
+    cdef bint fetch = worth_fetching(e, n)
     e.n_out = 0
     if fetch:
         for k in range(<uint64_t>AHEAD_BUCKET):
-            tags[k] = id_tag(&e.ids, c[k].order_id)
-            prefetch(e.ids.entry + (tags[k] >> e.ids.shift))
-            slots[k] = NIL
+            stage_bucket(e, c + k, ring + k)
+        for k in range(<uint64_t>AHEAD_ORDER):
+            stage_order(e, c + k, ring + k)
+        for k in range(<uint64_t>AHEAD_NEAR):
+            stage_near(e, c + k, ring + k)
+        for k in range(<uint64_t>AHEAD_LEVEL):
+            stage_level(e, c + k, ring + k)
     while i < n:
         if fetch:
-            # Frames are looked at by position: a continuation frame only fetches a line in vain.
             while ahead <= i:
-                j = ahead + AHEAD_BUCKET
-                if j < n:
-                    tag = id_tag(&e.ids, c[j].order_id)
-                    tags[j & 31] = tag
-                    slots[j & 31] = NIL
-                    prefetch(e.ids.entry + (tag >> e.ids.shift))
-                j = ahead + AHEAD_ORDER
-                if j < n:
-                    fetch_order(e, c + j, tags[j & 31], &slots[j & 31])
-                    if e.accounts:
-                        ledger_prefetch(e, c[j].account_id, c[j].instrument_id, 0)
-                j = ahead + AHEAD_NEAR
-                if j < n:
-                    fetch_near(e, c + j, slots[j & 31])
-                    if e.accounts:
-                        ledger_prefetch(e, c[j].account_id, c[j].instrument_id, 1)
+                look_ahead(e, c, ahead, n, ring)
                 ahead += 1
-            tag = tags[i & 31]
+            tag = ring[i & (RING - 1)].tag
         else:
+            prefetch(c + i + 8)
             tag = id_tag(&e.ids, c[i].order_id)
         e.in_seq += 1
         run_command(e, c + i, n - i, tag)

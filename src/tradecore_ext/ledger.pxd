@@ -147,13 +147,26 @@ cdef inline void ledger_fill(
 # ---- prefetching ---------------------------------------------------------------------------------------------
 
 
+cdef inline void fetch_wallets_later(Engine* e, uint32_t position) noexcept nogil:
+    """A position has just been fetched (NIL: none): fetch the wallets of the one before the last, which is here."""
+    cdef uint32_t at = e.ahead_at
+    cdef const Position* p
+    e.ahead_at += 1
+    e.ahead[at & 3] = position
+    position = e.ahead[(at - 2) & 3]
+    if position != NIL:
+        p = e.position + position
+        prefetch(e.wallet + p.quote_wallet)
+        if p.base_wallet != NIL:
+            prefetch(e.wallet + p.base_wallet)
+
+
 cdef inline void ledger_prefetch(Engine* e, uint32_t account_id, uint32_t instrument_id, int stage) noexcept nogil:
-    """Fetch what a command of (account, instrument) will read: stage 0 the account and the bucket of its
-    position; stage 1, a few commands later, the position itself, and the wallets of the position that stage 1
-    fetched two calls ago."""
+    """Fetch what a new order of (account, instrument) will read. Stage 0: the account and the bucket of its
+    position; stage 1, a few commands later: the position, the order that the account's list begins with, and
+    the wallets of the position that stage 1 fetched two calls ago."""
     cdef uint64_t h, i, x
     cdef uint32_t slot
-    cdef uint32_t at
     if account_id >= e.max_accounts:
         return
     h = pair_hash(e, account_id, instrument_id)
@@ -162,6 +175,9 @@ cdef inline void ledger_prefetch(Engine* e, uint32_t account_id, uint32_t instru
         prefetch(e.account + account_id)
         prefetch(e.positions.entry + i)
         return
+    slot = e.account[account_id].orders_head
+    if slot < e.max_orders:
+        prefetch(e.money + slot)
     x = e.positions.entry[i]
     if x != 0 and x >> 32 != h >> 32:
         x = e.positions.entry[(i + 1) & e.positions.mask]
@@ -169,11 +185,18 @@ cdef inline void ledger_prefetch(Engine* e, uint32_t account_id, uint32_t instru
     if x != 0 and x >> 32 == h >> 32:
         slot = <uint32_t>x - 1
         prefetch(e.position + slot)
-    at = e.ahead_at
-    e.ahead_at += 1
-    e.ahead[at & 3] = slot
-    slot = e.ahead[(at - 2) & 3]
-    if slot != NIL:
-        prefetch(e.wallet + e.position[slot].quote_wallet)
-        if e.position[slot].base_wallet != NIL:
-            prefetch(e.wallet + e.position[slot].base_wallet)
+    fetch_wallets_later(e, slot)
+
+
+cdef inline void ledger_prefetch_order(Engine* e, uint32_t slot) noexcept nogil:
+    """Stage 1 for a command on a live order: its Money is here already; its account was fetched by stage 0."""
+    cdef const Money* m = e.money + slot
+    if m.acct_next < e.max_orders:
+        prefetch(e.money + m.acct_next)
+    if m.acct_prev < e.max_orders:
+        prefetch(e.money + m.acct_prev)
+    if m.position < e.max_positions:
+        prefetch(e.position + m.position)
+        fetch_wallets_later(e, m.position if m.position < e.n_positions else NIL)
+    else:
+        fetch_wallets_later(e, NIL)
