@@ -122,10 +122,11 @@ def _code_only(text: str, suffix: str) -> str:
     """Blank out comments and strings, keeping line numbers."""
     pattern = C_COMMENT if suffix == ".h" else COMMENT_OR_STRING
 
-    # A verbatim C block of a .pyx sits in a docstring: that text is code of the kernel.
+    # The text under `cdef extern from *:` is C, although it looks like a docstring.
     def blank(match: re.Match[str]) -> str:
         body = match.group()
-        if body.startswith('"""') and re.search(r"[;{}]\s*\n", body):
+        before = match.string[: match.start()].rstrip().rpartition("\n")[2]
+        if body.startswith('"""') and before.startswith("cdef extern"):
             return C_COMMENT.sub(lambda m: "\n" * m.group().count("\n"), body)
         return "\n" * body.count("\n")
 
@@ -158,3 +159,10 @@ def test_kernel_bans_ignore_comments_and_docstrings() -> None:
     code = _code_only(text, ".pyx")
     assert not any(ban.search(code) for ban in KERNEL_BANS.values())
     assert code.count("\n") == text.count("\n")
+
+
+def test_kernel_bans_look_into_verbatim_c() -> None:
+    text = 'cdef extern from *:\n    """\n    /* no float */\n    static double x;\n    """\n'
+    code = _code_only(text, ".pyx")
+    assert "double" in code
+    assert "float" not in code
