@@ -36,7 +36,8 @@ def line(event: dict[str, Any], kind: int) -> str:
     match name:
         case "FILL":
             flags = "".join(letter for bit, letter in FLAGS.items() if event["flags"] & bit)
-            text = f"{who}/{event['maker_account_id']}{side} {event['last_qty']}@{event['last_px']} {flags}"
+            maker, qty, px = (event[x] for x in ("maker_account_id", "last_qty", "last_px"))
+            text = f"{who}/{maker}{side} {qty}@{px} {flags}"
             return f"{text} {status}" if event["status"] else text
         case "SETTLED":
             return (
@@ -47,7 +48,9 @@ def line(event: dict[str, Any], kind: int) -> str:
             return f"{who} {event['amount']:+d} = {event['balance']} {status}"
         case "ACCOUNT_STATE":
             old, new = AccountState(event["previous_state"]), AccountState(event["state"])
-            pool = "cross" if event["instrument_id"] == ANY else f"isolated {event['instrument_id']}"
+            pool = (
+                "cross" if event["instrument_id"] == ANY else f"isolated {event['instrument_id']}"
+            )
             return (
                 f"{who} {pool} {old.name} > {new.name} eq {event['equity']} "
                 f"im {event['initial_margin']} mm {event['maintenance_margin']} {status}"
@@ -66,7 +69,12 @@ class Venue:
 
     def __init__(self, accounts: dict[int, int], **fields: Any) -> None:
         self.engine = Engine(
-            accounts=True, max_instruments=8, max_orders=512, max_accounts=32, max_assets=4, max_groups=4
+            accounts=True,
+            max_instruments=8,
+            max_orders=512,
+            max_accounts=32,
+            max_assets=4,
+            max_groups=4,
         )
         self.ids = itertools.count(1)
         self.accounts = sorted(accounts)
@@ -78,7 +86,7 @@ class Venue:
                 self.engine.deposit(account, CASH, cash)
 
     def linear(self, instrument_id: int, **fields: Any) -> list[str]:
-        """Define or change a linear instrument: 10 % initial and 5 % maintenance margin, no fees."""
+        """Define or change a linear instrument: 10 % initial, 5 % maintenance margin, no fees."""
         base: dict[str, Any] = {
             "instrument_type": 1,
             "base_asset": COIN,

@@ -1,14 +1,14 @@
 """Margin and settlement of linear instruments: every number below is worked out by hand.
 
-Rules: docs/reference/margin.md. The usual venue has 10 % initial and 5 % maintenance margin, multiplier
-1 and no fees, so that one lot at mark 100 needs 10.
+Rules: docs/reference/margin.md. The usual venue has 10 % initial and 5 % maintenance margin,
+multiplier 1 and no fees, so that one lot at mark 100 needs 10.
 """
 
 from __future__ import annotations
 
 import pytest
-from linear_venue import ANY, CASH, COIN, OTHER, PERP, Venue
 
+from linear_venue import ANY, CASH, COIN, OTHER, PERP, Venue
 from tradecore.codes import CommandKind, MarginMode
 
 BUY, SELL = 1, 2
@@ -44,7 +44,7 @@ def test_initial_margin_must_be_covered_exactly() -> None:
     assert v.order(1, BUY, 101, 100) == ["REJECTED NEW_ORDER INSUFFICIENT_FUNDS 1010/1000"]
     assert v.order(1, BUY, 100, 100) == ["ACCEPTED 1 buy 100@100 OK"]
     assert v.wallet(1).hold == 1000
-    # The other side of the book needs nothing more: only the worse of the two can become a position.
+    # The other side needs nothing more: only the worse of the two can become a position.
     assert v.order(1, SELL, 100, 120) == ["ACCEPTED 1 sell 100@120 OK"]
     assert v.wallet(1).hold == 1000
 
@@ -55,7 +55,7 @@ def test_hold_counts_fees_and_the_loss_against_the_mark() -> None:
     # 10 lots at 104: fee bound floor(1040 * 0.25 %) = 2, adverse 4 a lot = 40, margin 100.
     v.order(1, BUY, 10, 104)
     assert v.wallet(1).hold == 142
-    # A sale below the mark: fee bound floor(970 * 0.25 %) = 2, adverse 3 a lot = 30, no more margin.
+    # A sale above the mark: fee bound floor(1050 * 0.25 %) = 2, nothing adverse, no more margin.
     v.order(1, SELL, 10, 105)
     assert v.wallet(1).hold == 142 + 2
     v.admin(CommandKind.MASS_CANCEL, account_id=ANY, instrument_id=ANY)
@@ -162,7 +162,7 @@ def test_reduce_only_order_is_paid_by_the_margin_it_frees(qty: int, px: int, fin
     v.trade(1, 2, 50, 100)
     v.order(1, BUY, 50, 100)
     assert v.wallet(1).available == 0
-    # 50 lots at 80 lose 1000 against the mark; closing frees 500; available is 0: refused in any case.
+    # 50 lots at 80 lose 1000 against the mark; closing frees 500; available is 0: refused.
     lines = v.order(1, SELL, qty, px, flags=REDUCE_ONLY)
     assert lines == [f"REJECTED NEW_ORDER INSUFFICIENT_FUNDS {qty * (100 - px)}/{qty * 10}"]
     v.admin(CommandKind.MASS_CANCEL, account_id=1, instrument_id=ANY)
@@ -171,7 +171,9 @@ def test_reduce_only_order_is_paid_by_the_margin_it_frees(qty: int, px: int, fin
     if fine:
         assert lines == [f"ACCEPTED 1 sell {qty}@{px} OK"]
     else:
-        assert lines == [f"REJECTED NEW_ORDER INSUFFICIENT_FUNDS {qty * (100 - px)}/{500 + qty * 10}"]
+        assert lines == [
+            f"REJECTED NEW_ORDER INSUFFICIENT_FUNDS {qty * (100 - px)}/{500 + qty * 10}"
+        ]
 
 
 def test_replace_is_checked_against_what_the_order_holds() -> None:
