@@ -5,44 +5,17 @@ changes nothing.
 """
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 
-from tradecore_ext.emit cimport emit_done, emit_next, emit_refused
+from tradecore_ext.emit cimport emit_next
 from tradecore_ext.gather cimport Scope, end_gathered, gather, gather_one
 from tradecore_ext.keytable cimport position_find, position_get, position_room, wallet_find, wallet_get, wallets_missing
-from tradecore_ext.limits cimport bucket_cap
+from tradecore_ext.limits_admin cimport set_limits
 from tradecore_ext.liquidation cimport liquidation_step
 from tradecore_ext.margin cimport margin_cash_changed, margin_free
 from tradecore_ext.margin_admin cimport margin_command
 from tradecore_ext.phase cimport after_book
-from tradecore_ext.state cimport NIL, Book, Engine, Limits, Position, RiskNode, Rules
-from tradecore_ext.sums cimport sums_start
+from tradecore_ext.reply cimport *
+from tradecore_ext.state cimport NIL, Book, Engine, Position, RiskNode
 from tradecore_ext.types cimport *
-
-cdef enum:
-    SA_BAD_FIELD = 103
-    SA_UNKNOWN_INSTRUMENT = 200
-    SA_UNKNOWN_ACCOUNT = 300
-    SA_INSUFFICIENT_FUNDS = 313
-    SA_BALANCE_OVERFLOW = 320
-    SA_KILL_SWITCH = 322
-    SA_CAPACITY_ACCOUNTS = 504
-    SA_CAPACITY_POSITIONS = 505
-    SA_CAPACITY_GROUPS = 509
-    SA_CAPACITY_ASSETS = 510
-    SA_CAPACITY_WALLETS = 511
-    ALL_LIMITS = 511
-    GROUP_LIMITS_NEED_SUMS = 4 | 8 | 16   # position, gross, open orders
-
-
-cdef inline bint known(const Engine* e, uint32_t account_id) noexcept nogil:
-    return account_id < e.max_accounts and e.account[account_id].exists
-
-
-cdef inline void refuse(Engine* e, const tc_admin* a, uint16_t status, int64_t observed, int64_t limit) noexcept nogil:
-    emit_refused(e, status, a.kind, a.account_id, a.instrument_id, observed, limit)
-
-
-cdef inline void done(Engine* e, const tc_admin* a) noexcept nogil:
-    emit_done(e, a.kind, a.account_id, a.instrument_id)
 
 
 # ---- accounts --------------------------------------------------------------------------------------------
@@ -301,100 +274,7 @@ cdef inline void set_rate(Engine* e, const tc_admin* a) noexcept nogil:
     done(e, a)
 
 
-# ---- limits --------------------------------------------------------------------------------------------------
-
-
-cdef inline bint limit_in_range(int64_t x) noexcept nogil:
-    return 0 <= x <= TC_MAX_CASH
-
-
-cdef inline bint limits_in_range(const tc_limits* l) noexcept nogil:
-    """Ranges of the fields that the mask names."""
-    if l.scope < TC_SCOPE_ACCOUNT or l.scope > TC_SCOPE_FIRM or l.mask > ALL_LIMITS:
-        return False
-    if (l.scope != TC_SCOPE_ACCOUNT and l.account_id) or (l.scope != TC_SCOPE_GROUP and l.group_id):
-        return False
-    return (
-        limit_in_range(l.max_order_qty) and limit_in_range(l.max_order_notional)
-        and limit_in_range(l.max_position_qty) and limit_in_range(l.max_gross_notional)
-        and limit_in_range(l.max_open_orders)
-        and l.duplicate_window_ns >> 62 == 0 and l.stale_ns >> 62 == 0
-    )
-
-
-cdef inline void limits_on(Limits* x) noexcept nogil:
-    """Derive which limits are on."""
-    x.any = (
-        (TC_LIM_ORDER_QTY if x.max_order_qty else 0)
-        | (TC_LIM_ORDER_NOTIONAL if x.max_order_notional else 0)
-        | (TC_LIM_POSITION if x.max_position_qty else 0)
-        | (TC_LIM_GROSS_NOTIONAL if x.max_gross_notional else 0)
-        | (TC_LIM_OPEN_ORDERS if x.max_open_orders else 0)
-        | (TC_LIM_RATE if x.rate_per_s else 0)
-        | (TC_LIM_DUPLICATE if x.duplicate_window_ns and x.duplicate_count else 0)
-        | (TC_LIM_COLLAR if x.collar_ppm else 0)
-        | (TC_LIM_STALE if x.stale_ns else 0)
-    )
-
-
-cdef inline void write_limits(Engine* e, Rules* r, const tc_limits* l) noexcept nogil:
-    cdef Limits* x = &r.limits
-    if l.mask & TC_LIM_ORDER_QTY:
-        x.max_order_qty = l.max_order_qty
-    if l.mask & TC_LIM_ORDER_NOTIONAL:
-        x.max_order_notional = l.max_order_notional
-    if l.mask & TC_LIM_POSITION:
-        x.max_position_qty = l.max_position_qty
-    if l.mask & TC_LIM_GROSS_NOTIONAL:
-        x.max_gross_notional = l.max_gross_notional
-    if l.mask & TC_LIM_OPEN_ORDERS:
-        x.max_open_orders = l.max_open_orders
-    if l.mask & TC_LIM_COLLAR:
-        x.collar_ppm = l.collar_ppm
-    if l.mask & TC_LIM_STALE:
-        x.stale_ns = l.stale_ns
-    if l.mask & TC_LIM_RATE:
-        x.rate_per_s = l.rate_per_s
-        x.rate_burst = l.rate_burst
-        r.bucket.tokens = bucket_cap(x)
-        r.bucket.refilled_ns = e.now
-    if l.mask & TC_LIM_DUPLICATE:
-        x.duplicate_window_ns = l.duplicate_window_ns
-        x.duplicate_count = l.duplicate_count
-        r.bucket.dup_seen = 0
-    limits_on(x)
-
-
-cdef inline void set_limits(Engine* e, const tc_limits* l) noexcept nogil:
-    """LIMITS: change the named limits of an account, a group or the firm. O(1); O(state) when a limit starts the
-    sums over accounts."""
-    cdef const tc_admin* a = <const tc_admin*>l
-    cdef RiskNode* node = &e.firm
-    cdef Rules* rules = &e.firm_rules
-    cdef uint32_t i
-    if not limits_in_range(l):
-        refuse(e, a, SA_BAD_FIELD, 0, 0)
-        return
-    if l.scope == TC_SCOPE_ACCOUNT:
-        if not known(e, l.account_id):
-            refuse(e, a, SA_UNKNOWN_ACCOUNT, 0, 0)
-            return
-        node = e.account + l.account_id
-        rules = e.account_rules + l.account_id
-    elif l.scope == TC_SCOPE_GROUP:
-        if l.group_id == 0 or l.group_id >= e.max_groups:
-            refuse(e, a, SA_CAPACITY_GROUPS, l.group_id, e.max_groups)
-            return
-        node = e.group + l.group_id
-        rules = e.group_rules + l.group_id
-    write_limits(e, rules, l)
-    node.limited = rules.limits.any
-    if node.limited & (TC_LIM_GROSS_NOTIONAL if l.scope == TC_SCOPE_ACCOUNT else GROUP_LIMITS_NEED_SUMS):
-        sums_start(e)
-    e.limited_any = e.firm.limited != 0
-    for i in range(e.max_groups):
-        e.limited_any |= e.group[i].limited != 0
-    done(e, a)
+# ---- all of them -----------------------------------------------------------------------------------------------
 
 
 cdef inline void accounts_command(Engine* e, const tc_command* c) noexcept nogil:

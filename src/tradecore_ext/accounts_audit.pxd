@@ -7,6 +7,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from tradecore_ext.bookaudit cimport broken
 from tradecore_ext.emit cimport order_px
+from tradecore_ext.held cimport held_sibling, own_need
 from tradecore_ext.holds cimport hold_wallet, spot_hold
 from tradecore_ext.keytable cimport group_find, position_find, wallet_find
 from tradecore_ext.limits cimport clip
@@ -14,7 +15,6 @@ from tradecore_ext.margin cimport hold_of
 from tradecore_ext.margin_audit cimport margin_audit
 from tradecore_ext.mathx cimport PPM, abs64, int128, max64
 from tradecore_ext.pools cimport held_margin, margin_of, unrealised, worst_qty
-from tradecore_ext.risk cimport held_sibling, own_need
 from tradecore_ext.state cimport (
     NIL,
     OF_CASH,

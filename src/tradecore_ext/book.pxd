@@ -8,6 +8,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from tradecore_ext.arena cimport id_erase, id_insert, id_tag, order_release, terms_release
 from tradecore_ext.emit cimport emit_order, grow_events, order_px, tc_check
+from tradecore_ext.held cimport risk_reduce, risk_reduce_cap, risk_release, risk_take_over
 from tradecore_ext.ladder cimport (
     ladder_find,
     ladder_get,
@@ -21,7 +22,6 @@ from tradecore_ext.ladder cimport (
 )
 from tradecore_ext.ledger cimport ledger_fill
 from tradecore_ext.mathx cimport I64_MAX, PPM, abs64, int128, likely, min64, mul128, unlikely
-from tradecore_ext.risk cimport risk_reduce, risk_reduce_cap, risk_release, risk_take_over
 from tradecore_ext.state cimport (
     L_DOWN,
     L_UP,

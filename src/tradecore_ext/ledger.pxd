@@ -7,11 +7,11 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from tradecore_ext.emit cimport grow_events, order_px, tc_check
 from tradecore_ext.fees cimport fee_rate, take_fee
+from tradecore_ext.held cimport count_working
 from tradecore_ext.holds cimport HOLD_BITS, spot_hold
 from tradecore_ext.keytable cimport pair_hash
 from tradecore_ext.margin cimport margin_cash_changed, margin_settle
 from tradecore_ext.mathx cimport abs64, int128, likely, min64, mul128, prefetch, unlikely
-from tradecore_ext.risk cimport count_working
 from tradecore_ext.state cimport NIL, OF_HELD, Book, Engine, Money, Order, Position, Wallet
 from tradecore_ext.sums cimport order_gross, sums_order, sums_position
 from tradecore_ext.types cimport TC_EVT_SETTLED, TC_FILL_AUCTION, TC_SIDE_BUY, tc_settle_event

@@ -21,11 +21,11 @@ from tradecore_ext.deleverage cimport (
 )
 from tradecore_ext.emit cimport emit_next, emit_order, tc_check
 from tradecore_ext.gather cimport Scope, end_gathered, gather
+from tradecore_ext.held cimport risk_adopt
 from tradecore_ext.keytable cimport position_find, wallet_find
 from tradecore_ext.lists cimport taker_finished
 from tradecore_ext.mathx cimport PPM, I64_MAX, abs64, int128, likely, max64, min64, mul128, unlikely
 from tradecore_ext.pools cimport POOL_KIND_BIT, Pool, below_warning, margin_of, queue_pop, recovered, touch_wallet
-from tradecore_ext.risk cimport risk_adopt
 from tradecore_ext.state cimport NIL, Book, Engine, Order, Position
 from tradecore_ext.stops cimport elect
 from tradecore_ext.types cimport (

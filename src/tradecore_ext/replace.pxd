@@ -13,7 +13,8 @@ from tradecore_ext.ladder cimport level_available, level_reduce, level_requeue
 from tradecore_ext.lists cimport entry_rules
 from tradecore_ext.mathx cimport min64, unlikely
 from tradecore_ext.phase cimport after_book
-from tradecore_ext.risk cimport RiskResult, risk_check_replace, risk_replace
+from tradecore_ext.revise cimport risk_check_replace, risk_replace
+from tradecore_ext.risk cimport RiskResult
 from tradecore_ext.state cimport (
     NIL,
     OF_HELD,

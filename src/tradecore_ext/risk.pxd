@@ -1,41 +1,20 @@
-"""May this order come in, and what is reserved for it: checks 9 of a new order, and its way to the end.
+"""May this order come in, and what is reserved for it: check 9 of a new order, and its acceptance.
 
-Owner of: docs/reference/accounts.md sections 3 and 5.  A check never changes anything; acceptance never fails.
-Limits are limits.pxd's, the credit of linear instruments margin.pxd's, the hold formula of spot holds.pxd's.
+Owner of: the order of risk checks and the credit check of spot (docs/reference/accounts.md sections 3 and 5).  A check
+never changes anything; acceptance never fails.  Limits are limits.pxd's, the credit of linear instruments margin.pxd's,
+the hold formula of spot holds.pxd's, what follows until the order's end held.pxd's.
 """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from tradecore_ext.emit cimport order_px, tc_check
-from tradecore_ext.holds cimport HOLD_BITS, hold_wallet, spot_hold, spot_need
+from tradecore_ext.emit cimport tc_check
+from tradecore_ext.held cimport closable, count_working, link_order
+from tradecore_ext.holds cimport HOLD_BITS, hold_wallet, spot_need
 from tradecore_ext.keytable cimport position_find, position_get, position_room, wallet_find, wallets_missing
 from tradecore_ext.limits cimport Ask, clip, limits_check, limits_consume
-from tradecore_ext.margin cimport (
-    MarginNeed,
-    hold_of,
-    margin_accept,
-    margin_check_new,
-    margin_check_replace,
-    margin_free,
-    margin_reduce,
-    margin_release,
-    margin_replace,
-    margin_state,
-)
-from tradecore_ext.mathx cimport abs64, int128, likely, max64, min64, unlikely
-from tradecore_ext.state cimport (
-    NIL,
-    OF_CASH,
-    OF_HELD,
-    OF_LINKED,
-    Book,
-    Engine,
-    Money,
-    Order,
-    Position,
-    RiskNode,
-    Wallet,
-)
-from tradecore_ext.sums cimport notional, order_gross, sums_order, sums_position
+from tradecore_ext.margin cimport MarginNeed, margin_accept, margin_check_new, margin_free, margin_state
+from tradecore_ext.mathx cimport abs64, int128, likely, unlikely
+from tradecore_ext.state cimport NIL, Book, Engine, Money, Order, Position, RiskNode
+from tradecore_ext.sums cimport notional, order_gross, sums_order
 from tradecore_ext.types cimport TC_FLAG_REDUCE_ONLY, TC_SIDE_BUY, TC_STATE_LIQ_CANCEL, TC_STATE_REDUCE_ONLY
 
 cdef enum:
@@ -109,18 +88,6 @@ cdef inline uint16_t check_state(Engine* e, uint8_t state, uint16_t flags, RiskR
     return 0
 
 
-cdef inline int64_t closable(const Position* p, uint8_t side) noexcept nogil:
-    """Lots of the position that an order of this side would close."""
-    if p == NULL:
-        return 0
-    return max64(-p.qty, 0) if side == TC_SIDE_BUY else max64(p.qty, 0)
-
-
-cdef inline int64_t risk_reduce_cap(Engine* e, uint32_t slot) noexcept nogil:
-    """Lots that a reduce-only order may trade now."""
-    return closable(e.position + e.money[slot].position, e.order[slot].side)
-
-
 cdef inline int64_t lots_of(const Engine* e, const Book* b, const NewOrder* n) noexcept nogil:
     """Q: the order's quantity; of a cash order the most lots that it can trade."""
     cdef int64_t px = n.px
@@ -131,42 +98,6 @@ cdef inline int64_t lots_of(const Engine* e, const Book* b, const NewOrder* n) n
     if px == 0:
         return 0
     return <int64_t>(n.cash_order_qty / (<int128>px * b.spec.multiplier))
-
-
-cdef inline void link_order(Engine* e, RiskNode* a, uint32_t slot) noexcept nogil:
-    cdef Money* m = e.money + slot
-    m.acct_next = a.orders_head
-    m.acct_prev = NIL
-    if a.orders_head != NIL:
-        e.money[a.orders_head].acct_prev = slot
-    a.orders_head = slot
-    a.open_orders += 1
-
-
-cdef inline void unlink_order(Engine* e, RiskNode* a, uint32_t slot) noexcept nogil:
-    cdef Money* m = e.money + slot
-    if m.acct_prev == NIL:
-        a.orders_head = m.acct_next
-    else:
-        e.money[m.acct_prev].acct_next = m.acct_next
-    if m.acct_next != NIL:
-        e.money[m.acct_next].acct_prev = m.acct_prev
-    a.open_orders -= 1
-
-
-cdef inline void count_working(Engine* e, const Order* o, Position* p, int64_t lots) noexcept nogil:
-    """The order's working lots change by so much; a cash order's are not counted."""
-    if unlikely(o.flags & OF_CASH):
-        return
-    if o.side == TC_SIDE_BUY:
-        p.open_buy += lots
-    else:
-        p.open_sell += lots
-    if unlikely(e.track):
-        if o.side == TC_SIDE_BUY:
-            sums_position(e, o.account_id, o.instrument_id, 0, lots, 0)
-        else:
-            sums_position(e, o.account_id, o.instrument_id, 0, 0, lots)
 
 
 # ---- a new order -------------------------------------------------------------------------------------------
@@ -363,217 +294,3 @@ cdef inline void risk_accept(Engine* e, uint32_t slot, const NewOrder* n, const 
     if unlikely(a.limited | e.limited_any):
         ask_of(e, e.book + n.instrument_id, n, &q)
         limits_consume(e, &q)
-
-
-# ---- what happens to an accepted order -----------------------------------------------------------------------
-
-
-cdef inline void set_hold(Engine* e, uint32_t slot, int64_t hold) noexcept nogil:
-    """The order's hold becomes `hold`, in the wallet that it stands in."""
-    cdef Money* m = e.money + slot
-    cdef Position* p = e.position + m.position
-    cdef uint32_t wallet = p.quote_wallet
-    if not e.book[p.instrument_id].linear:
-        wallet = hold_wallet(p, e.order[slot].side)
-    e.wallet[wallet].hold += hold - m.hold
-    m.hold = hold
-
-
-cdef inline void set_spot_hold(Engine* e, uint32_t slot, int64_t hold) noexcept nogil:
-    cdef Money* m = e.money + slot
-    e.wallet[hold_wallet(e.position + m.position, e.order[slot].side)].hold += hold - m.hold
-    m.hold = hold
-
-
-cdef inline void risk_release(Engine* e, uint32_t slot, int64_t px) noexcept nogil:
-    """Terminal event of a held order: leaves and px are still what was counted. O(1)."""
-    cdef Order* o = e.order + slot
-    cdef Money* m = e.money + slot
-    unlink_order(e, e.account + o.account_id, slot)
-    if o.leaves_qty:
-        count_working(e, o, e.position + m.position, -o.leaves_qty)
-    if unlikely(e.track):
-        sums_order(e, o.account_id, -1, -order_gross(e, o, px, o.leaves_qty))
-    if likely(not e.book[o.instrument_id].linear):
-        set_spot_hold(e, slot, 0)
-    else:
-        margin_release(e, slot)
-
-
-cdef inline int64_t own_need(Engine* e, uint32_t slot, int64_t px, int64_t leaves) noexcept nogil:
-    """The hold formula of a live order, spot or linear."""
-    cdef Order* o = e.order + slot
-    if likely(not e.book[o.instrument_id].linear):
-        return spot_hold(e, slot, px, leaves)
-    return hold_of(e.book + o.instrument_id, e.money[slot].fee_rem, e.money[slot].adverse, px, leaves)
-
-
-cdef inline uint32_t held_sibling(const Engine* e, const Order* o) noexcept nogil:
-    """The other leg of an OCO pair while both are held, else NIL."""
-    cdef uint32_t s
-    if likely(not (o.flags & OF_LINKED)):
-        return NIL
-    s = e.terms[o.terms].sibling
-    if s == NIL or not (e.order[s].flags & OF_HELD):
-        return NIL
-    return s
-
-
-cdef inline void risk_reduce(
-    Engine* e, uint32_t slot, int64_t old_leaves, int64_t new_leaves, int64_t px
-) noexcept nogil:
-    """The order lost quantity (a cash order: cash) without trading; leaves_qty is new already. O(1)."""
-    cdef Order* o = e.order + slot
-    cdef Money* m = e.money + slot
-    cdef uint32_t sibling
-    cdef int64_t hold
-    if not (o.flags & OF_HELD):
-        return
-    count_working(e, o, e.position + m.position, new_leaves - old_leaves)
-    if unlikely(e.track):
-        sums_order(e, o.account_id, 0, order_gross(e, o, px, new_leaves) - order_gross(e, o, px, old_leaves))
-    sibling = held_sibling(e, o)
-    if e.book[o.instrument_id].linear:
-        margin_reduce(e, slot, new_leaves)
-    if likely(sibling == NIL):
-        if not e.book[o.instrument_id].linear:
-            set_spot_hold(e, slot, spot_hold(e, slot, px, new_leaves))
-        return
-    # Together the pair must still cover whichever leg executes.
-    hold = max64(
-        own_need(e, slot, px, new_leaves),
-        own_need(e, sibling, order_px(e, e.order + sibling), e.order[sibling].leaves_qty),
-    )
-    set_hold(e, slot, max64(hold - e.money[sibling].hold, 0))
-
-
-cdef inline void risk_take_over(Engine* e, uint32_t giver, uint32_t taker) noexcept nogil:
-    """The leg `taker` of a pair executes, `giver` is about to die: what taker lacks passes over from giver's hold."""
-    cdef int64_t lack
-    if not (e.order[giver].flags & OF_HELD and e.order[taker].flags & OF_HELD):
-        return
-    lack = own_need(e, taker, order_px(e, e.order + taker), e.order[taker].leaves_qty) - e.money[taker].hold
-    if lack > 0:
-        lack = min64(lack, e.money[giver].hold)
-        e.money[giver].hold -= lack
-        e.money[taker].hold += lack
-
-
-cdef inline void risk_adopt(Engine* e, uint32_t slot) noexcept nogil:
-    """An order made by the engine to close a position: no hold, counted nowhere, the position exists."""
-    cdef Money* m = e.money + slot
-    m.hold = 0
-    m.adverse = 0
-    m.fee_rem = 0
-    m.acct_next = NIL
-    m.acct_prev = NIL
-    m.position = position_find(e, e.order[slot].account_id, e.order[slot].instrument_id)
-    tc_check(e, m.position != NIL, 3002)
-
-
-# ---- replace ---------------------------------------------------------------------------------------------------
-
-
-cdef inline void ask_of_replace(Engine* e, uint32_t slot, int64_t px, int64_t leaves, Ask* q) noexcept nogil:
-    """The new values of an order, with what the order counts now taken out of the sums."""
-    cdef Order* o = e.order + slot
-    cdef NewOrder n
-    n.account_id = o.account_id
-    n.instrument_id = o.instrument_id
-    n.side = o.side
-    n.ord_type = o.ord_type
-    n.px = px
-    n.order_qty = leaves
-    n.cash_order_qty = 0
-    ask_of(e, e.book + o.instrument_id, &n, q)
-    q.replace = True
-    q.old_lots = o.leaves_qty
-    q.old_gross = order_gross(e, o, order_px(e, o), o.leaves_qty)
-
-
-cdef inline uint16_t check_spot_replace(
-    Engine* e, const Book* b, uint32_t slot, int64_t px, int64_t leaves, RiskResult* r
-) noexcept nogil:
-    """318 cannot happen (a price cannot be taken away), 319, 313, 314."""
-    cdef Order* o = e.order + slot
-    cdef Money* m = e.money + slot
-    cdef int128 need = spot_need(b, o.side, px, leaves, False, 0, m.fee_rem)
-    cdef uint16_t status = check_spot_values(b, o.side, px, leaves, False, need, r)
-    if unlikely(status != 0):
-        return status
-    return cover(e, o.side, hold_wallet(e.position + m.position, o.side), need, m.hold, r)
-
-
-cdef inline uint16_t risk_check_replace(
-    Engine* e, uint32_t slot, int64_t px, int64_t leaves, RiskResult* r
-) noexcept nogil:
-    """Risk checks of a replace that may take more than the order has. Changes nothing. O(1)."""
-    cdef Order* o = e.order + slot
-    cdef Money* m = e.money + slot
-    cdef RiskNode* a = e.account + o.account_id
-    cdef Book* b = e.book + o.instrument_id
-    cdef Position* p = e.position + m.position
-    cdef uint16_t status
-    cdef MarginNeed mn
-    cdef Ask q
-    r.position = m.position
-    r.checked = 1
-    r.need = 0
-    r.adverse = 0
-    r.observed = 0
-    r.limit = 0
-    r.scope = 0
-    status = check_switches(e, a, b, p)
-    if unlikely(status != 0):
-        return status
-    status = check_state(e, margin_state(e, wallet_of(e, b, p, o.account_id, o.side), m.position), o.flags, r)
-    if unlikely(status != 0):
-        return status
-    if unlikely(o.flags & TC_FLAG_REDUCE_ONLY):
-        if closable(p, o.side) == 0:
-            r.observed = leaves
-            return SQ_REDUCE_ONLY
-    if unlikely(a.limited | e.limited_any):
-        ask_of_replace(e, slot, px, leaves, &q)
-        status = limits_check(e, &q, p, &r.observed, &r.limit, &r.scope)
-        if status:
-            return status
-    status = check_reach(p, leaves - o.leaves_qty, r)
-    if unlikely(status != 0):
-        return status
-    if not b.linear:
-        return check_spot_replace(e, b, slot, px, leaves, r)
-    status = margin_check_replace(e, slot, px, leaves, &mn)
-    if status:
-        r.observed = mn.observed
-        r.limit = mn.limit
-        return status
-    r.need = mn.need
-    r.adverse = mn.adverse
-    return 0
-
-
-cdef inline void risk_replace(
-    Engine* e, uint32_t slot, int64_t px, int64_t leaves, const RiskResult* r
-) noexcept nogil:
-    """The replace happens; the order's own fields are still the old ones. Where no check has run (r.checked) the
-    new values only take less and the hold falls to the formula. O(1)."""
-    cdef Order* o = e.order + slot
-    cdef RiskNode* a = e.account + o.account_id
-    cdef Position* p = e.position + e.money[slot].position
-    cdef int64_t old_px = order_px(e, o)
-    cdef Ask q
-    if unlikely(r.checked and (a.limited | e.limited_any)):
-        ask_of_replace(e, slot, px, leaves, &q)
-        limits_consume(e, &q)
-    count_working(e, o, p, leaves - o.leaves_qty)
-    if unlikely(e.track):
-        sums_order(
-            e, o.account_id, 0, order_gross(e, o, px, leaves) - order_gross(e, o, old_px, o.leaves_qty)
-        )
-    if not e.book[o.instrument_id].linear:
-        set_spot_hold(e, slot, spot_hold(e, slot, px, leaves))
-    elif r.checked:
-        margin_replace(e, slot, r.need, r.adverse)
-    else:
-        margin_reduce(e, slot, leaves)
