@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
+from typing import Final
 
 import msgspec
 
@@ -32,19 +33,27 @@ __all__ = [
 ]
 
 
+# Fields of EngineConfig by which two engines may differ and still answer every command alike.
+_WITHOUT_EFFECT: Final = frozenset(("id_seed", "prefault", "prefetch"))
+
+
 def digest_config(config: msgspec.Struct) -> bytes:
     """Return the 32 bytes by which a journal or snapshot recognises the engine's configuration.
 
     Parameters
     ----------
     config : msgspec.Struct
-        Any Struct that msgspec can encode; field order counts, so appended fields change it.
+        `EngineConfig`, or any Struct that msgspec can encode. Settings that change speed but no
+        result (the seed of the id table, prefetching) are left out, so they may change between two
+        runs; capacities count, because a full arena refuses commands.
 
     Notes
     -----
-    BLAKE2b-256 of the msgpack encoding with sorted maps.
+    BLAKE2b-256 of the msgpack encoding of the fields as a map in name order.
     """
-    encoded = msgspec.msgpack.encode(config, order="deterministic")
+    fields = msgspec.structs.asdict(config)
+    counted = {name: fields[name] for name in sorted(fields) if name not in _WITHOUT_EFFECT}
+    encoded = msgspec.msgpack.encode(counted, order="deterministic")
     return hashlib.blake2b(encoded, digest_size=32).digest()
 
 
@@ -198,6 +207,7 @@ def replay(
     *,
     from_seq: int = 1,
     to_seq: int | None = None,
+    start: Position | None = None,
     accept: Accept = "torn",
 ) -> Replayed:
     """Feed the frames of a journal to an engine, in order, each envelope one call.
@@ -213,6 +223,9 @@ def replay(
         are verified but not applied.
     to_seq : int, optional
         Last command to apply.
+    start : Position, optional
+        Where the journal stood when the snapshot was taken (``SnapshotInfo.journal``), instead of
+        `from_seq`: the journal must have stood there, with the same bytes before.
 
     Returns
     -------
@@ -222,18 +235,22 @@ def replay(
     Raises
     ------
     JournalError
-        See `records`. Also when the journal begins after `from_seq`, or ends before
-        ``from_seq - 1``: then what the snapshot was made of has been lost, and going on would
-        rewrite history.
+        See `records`. Also when the journal begins after `from_seq`, ends before ``from_seq - 1``
+        or has another history before `start`: then what the snapshot was made of has been lost,
+        and going on would rewrite it.
 
     Notes
     -----
     O(bytes); the checksum runs at more than 10 GB/s, an envelope costs about 2 us.
     """
+    from_seq = from_seq if start is None else start.seq
     done = from_seq - 1
     commands = frames = batches = 0
     seen: list[Segment] = []
     for segment, record in _walk(_noted(segments, seen), accept):
+        if start is not None:
+            _must_agree(segment.head.start, start, segment)
+            _must_agree(record.after, start, segment)
         if segment.head.kind != "commands":
             raise JournalError("a journal of events cannot be replayed", segment.file, 0)
         if to_seq is not None and record.first_seq > to_seq:
@@ -256,14 +273,29 @@ def replay(
                 commands += last - done
                 done = last
     else:
+        if start is not None and seen:
+            _must_agree(seen[-1].end, start, seen[-1])
         end = seen[-1].end.seq - 1 if seen else 0
         if end < from_seq - 1:
             raise JournalError(
                 f"the journal ends at sequence {end}, but {from_seq - 1} commands are known to "
-                "have been durable: acknowledged commands are lost; restore the journal from a replica",
+                "have been durable: acknowledged commands are lost; restore the journal from a "
+                "replica",
                 seen[-1].file if seen else "",
             )
     return Replayed(from_seq, done, commands, frames, batches)
+
+
+def _must_agree(found: Position, start: Position, segment: Segment) -> None:
+    """Raise if both name the same record, or the same command, and differ."""
+    same_place = found.record == start.record or found.seq == start.seq
+    if same_place and found != start:
+        raise JournalError(
+            f"before record {start.record}, sequence {start.seq} the snapshot saw a journal with "
+            f"chain {start.chain:08x}; here it is record {found.record}, sequence {found.seq}, "
+            f"chain {found.chain:08x}: they do not belong together",
+            segment.file,
+        )
 
 
 def _part(envelope: Envelope, from_seq: int, to_seq: int | None) -> tuple[memoryview, int]:

@@ -29,7 +29,7 @@ from tradecore_ext import _abi
 from tradecore_ext.crc import crc32c
 
 if TYPE_CHECKING:
-    from tradecore.engine import Engine
+    from tradecore.engine import Engine, EngineConfig
 
 EngineT = TypeVar("EngineT", bound="Engine")
 
@@ -405,7 +405,12 @@ def encode_engine(engine: Engine) -> bytes:
     return encode(*engine_parts(engine))
 
 
-def restore_engine(kind: type[EngineT], snapshot: Snapshot, file: str = "") -> EngineT:
+def restore_engine(
+    kind: type[EngineT],
+    snapshot: Snapshot,
+    config: EngineConfig | None = None,
+    file: str = "",
+) -> EngineT:
     """Build an engine from a snapshot that was read.
 
     Parameters
@@ -413,24 +418,30 @@ def restore_engine(kind: type[EngineT], snapshot: Snapshot, file: str = "") -> E
     kind : type
         `Engine` or a class derived from it.
     snapshot : Snapshot
+    config : EngineConfig, optional
+        With settings of this process (id seed, prefetching); by default the snapshot's own.
     file : str
         Where it came from, for errors.
 
     Raises
     ------
     SnapshotError
-        It holds no configuration of this build's engine, or the state does not fit it. Engines
-        that exist are not touched: the state goes into a new one.
+        It holds no configuration of this build's engine, `config` is one that would have answered
+        differently, or the state does not fit. Engines that exist are not touched: the state goes
+        into a new one.
     """
     from tradecore.engine import EngineConfig
 
     try:
-        config = msgspec.msgpack.decode(snapshot.config, type=EngineConfig)
+        own = msgspec.msgpack.decode(snapshot.config, type=EngineConfig)
     except (msgspec.DecodeError, ConfigError) as error:
         raise SnapshotError(f"no usable engine configuration: {error}", file) from None
-    return kind.from_state(config, [(name, bytes(data)) for name, data in snapshot.sections])
+    if config is not None and digest_config(config) != digest_config(own):
+        raise SnapshotError("made with another engine configuration than the one given", file)
+    state = [(name, bytes(data)) for name, data in snapshot.sections]
+    return kind.from_state(config or own, state)
 
 
 def decode_engine(kind: type[EngineT], data: BytesLike, file: str = "") -> EngineT:
     """Build an engine from the bytes of `encode_engine`; see `decode` and `restore_engine`."""
-    return restore_engine(kind, decode(data, file), file)
+    return restore_engine(kind, decode(data, file), file=file)

@@ -4,8 +4,8 @@ The formats live in `tradecore.journal_format` and `tradecore.snapshot`, which a
 folders, locks, durability and what to do when the disk says no.
 
 `FileJournal` appends; `read_segments`, `map_segment` and `Follower` read; `cut_tail` repairs;
-`SnapshotStore` keeps the newest snapshots. Every operation on the disk goes through `FileOps`, so
-that a test can make each of them fail.
+`SnapshotStore` keeps the newest snapshots; `recover` is the restart. Every operation on the disk
+goes through `FileOps`, so that a test can make each of them fail.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from tradecore.storage.fileops import FileOps, FolderLock
 from tradecore.storage.journal_file import FileJournal
 from tradecore.storage.journal_reader import Follower, list_segments, map_segment, read_segments
 from tradecore.storage.journal_repair import cut_tail
+from tradecore.storage.recovery import Recovered, recover, save_snapshot
 from tradecore.storage.snapshot_store import SnapshotStore
 
 __all__ = [
@@ -21,9 +22,12 @@ __all__ = [
     "FileOps",
     "FolderLock",
     "Follower",
+    "Recovered",
     "SnapshotStore",
     "cut_tail",
     "list_segments",
     "map_segment",
     "read_segments",
+    "recover",
+    "save_snapshot",
 ]

@@ -238,6 +238,11 @@ class FileJournal:
         return self._end.seq - 1
 
     @property
+    def source(self) -> int:
+        """Who numbers the commands."""
+        return self._template.source
+
+    @property
     def end(self) -> Position:
         """Where the durable part ends: record, sequence number and chain, as snapshots keep it."""
         return self._end
