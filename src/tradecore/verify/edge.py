@@ -1,10 +1,10 @@
 """Edge cases of the public conformance suite: messages, their reports, the best prices after each.
 
 A case is ``name``, ``messages`` and one or more of ``reports`` (canonical lines),
-``reports_sha256`` and ``bbo_after_each`` (best bid and ask after every message, null for an empty side). Messages are
-those of the binary workloads, as objects; a case too long to write out gives a sentence instead
-(``"5000 x new(i,sell,1@100) i=1..5000, then new(5001,buy,5000@100,ioc)"``). The reports are made by
-the same code as a workload's.
+``reports_sha256`` and ``bbo_after_each`` (best bid and ask after every message, null for an empty
+side). Messages are those of the binary workloads, as objects; a case too long to write out gives a
+sentence instead (``"5000 x new(i,sell,1@100) i=1..5000, then new(5001,buy,5000@100,ioc)"``). The
+reports are made by the same code as a workload's.
 """
 
 from __future__ import annotations
