@@ -8,7 +8,7 @@ from libc.string cimport memset
 from tradecore_ext.emit cimport emit_done, emit_refused
 from tradecore_ext.ladder cimport ladder_init
 from tradecore_ext.liquidation cimport liquidation_step
-from tradecore_ext.margin cimport margin_revalue
+from tradecore_ext.margin cimport margin_insurer, margin_revalue
 from tradecore_ext.mathx cimport I64_MAX
 from tradecore_ext.state cimport NIL, Book, Engine
 from tradecore_ext.types cimport *
@@ -65,6 +65,8 @@ cdef inline void open_book(Engine* e, uint32_t instrument_id, const tc_instrumen
     b.phase = d.phase if d.phase else TC_PHASE_CONTINUOUS
     b.exists = 1
     adopt_spec(b, d)
+    if b.linear:
+        margin_insurer(e, d.insurance_account, 1)
 
 
 cdef inline void define_instrument(Engine* e, const tc_instrument* d) noexcept nogil:
@@ -86,6 +88,9 @@ cdef inline void define_instrument(Engine* e, const tc_instrument* d) noexcept n
         if b.spec.trigger != d.trigger:
             b.lo_px = I64_MAX
             b.hi_px = 0
+        if b.linear:
+            margin_insurer(e, b.spec.insurance_account, -1)
+            margin_insurer(e, d.insurance_account, 1)
         adopt_spec(b, d)
         if e.accounts:
             margin_revalue(e, d.instrument_id)

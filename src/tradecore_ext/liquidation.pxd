@@ -11,7 +11,6 @@ from tradecore_ext.book cimport execute
 from tradecore_ext.deleverage cimport (
     Victim,
     account_there,
-    belongs,
     close_out,
     next_position,
     pay_insurer,
@@ -25,7 +24,7 @@ from tradecore_ext.held cimport risk_adopt
 from tradecore_ext.keytable cimport position_find, wallet_find
 from tradecore_ext.lists cimport taker_finished
 from tradecore_ext.mathx cimport PPM, I64_MAX, abs64, int128, likely, max64, min64, mul128, unlikely
-from tradecore_ext.pools cimport POOL_KIND_BIT, Pool, below_warning, margin_of, queue_pop, recovered, touch_wallet
+from tradecore_ext.pools cimport POOL_KIND_BIT, Pool, below_warning, margin_of, queue_pop, recovered, touch_position, touch_wallet
 from tradecore_ext.state cimport NIL, Book, Engine, Order, Position
 from tradecore_ext.stops cimport elect
 from tradecore_ext.types cimport (
@@ -91,6 +90,10 @@ cdef inline void enter(Engine* e, const Victim* v, uint8_t state, uint16_t statu
                 e.wallet[v.wallet].total += p.iso_margin
                 p.iso_margin = 0
                 touch_wallet(e, v.wallet)
+            touch_position(e, p)
+        else:
+            # 1.05 times a low initial margin can be less than the warning level: the next pass looks again.
+            touch_wallet(e, v.wallet)
 
 
 # ---- may the step go on ---------------------------------------------------------------------------------------
@@ -98,18 +101,7 @@ cdef inline void enter(Engine* e, const Victim* v, uint8_t state, uint16_t statu
 
 cdef inline bint exempt(Engine* e, const Victim* v) noexcept nogil:
     """Insurance accounts are never liquidated: there is nobody behind them."""
-    cdef uint32_t n
-    if v.position != NIL:
-        return e.book[e.position[v.position].instrument_id].spec.insurance_account == v.account_id
-    if v.account_id == 0:
-        return False  # 0 names no insurance account
-    n = e.account[v.account_id].positions_head
-    while n != NIL:
-        if e.position[n].quote_wallet == v.wallet and e.book[e.position[n].instrument_id].linear:
-            if e.book[e.position[n].instrument_id].spec.insurance_account == v.account_id:
-                return True
-        n = e.position[n].acct_next
-    return False
+    return e.account[v.account_id].insures != 0
 
 
 cdef inline bint stale(Engine* e, const Victim* v) noexcept nogil:
@@ -138,11 +130,29 @@ cdef inline bint suspended(Engine* e, const Victim* v) noexcept nogil:
 # ---- LIQ_CANCEL ---------------------------------------------------------------------------------------------------
 
 
+cdef inline bint drains(Engine* e, const Victim* v, const Order* o) noexcept nogil:
+    """Whether the order could take cash out of the pool or grow one of its positions."""
+    cdef Book* b = e.book + o.instrument_id
+    if v.position != NIL:
+        return o.instrument_id == e.position[v.position].instrument_id
+    return b.spec.quote_asset == v.asset_id and (b.linear or o.side == TC_SIDE_BUY)
+
+
+cdef inline uint32_t next_instrument(Engine* e, uint32_t account_id, uint32_t first) noexcept nogil:
+    """Lowest instrument from `first` on that the account has ever had an order on, NIL none. O(its positions)."""
+    cdef uint32_t best = NIL
+    cdef uint32_t n = e.account[account_id].positions_head
+    while n != NIL:
+        if first <= e.position[n].instrument_id < best:
+            best = e.position[n].instrument_id
+        n = e.position[n].acct_next
+    return best
+
+
 cdef inline void cancel_pool_orders(Engine* e, const Victim* v) noexcept nogil:
-    """All live orders of the pool's instruments, in order-id order; then the stops that look at quotes."""
+    """All live orders that could cost the pool something, in order-id order; then the stops that look at quotes."""
     cdef Scope s
-    cdef uint32_t i, n, pos
-    cdef Order* o
+    cdef uint32_t i, n
     s.account_id = v.account_id
     s.instrument_id = TC_ANY if v.position == NIL else e.position[v.position].instrument_id
     s.side = 0
@@ -150,17 +160,15 @@ cdef inline void cancel_pool_orders(Engine* e, const Victim* v) noexcept nogil:
     gather(e, &s)
     n = 0
     for i in range(e.n_scratch):
-        o = e.order + e.scratch[i]
-        pos = position_find(e, o.account_id, o.instrument_id)
-        if pos != NIL and belongs(e, v, e.position + pos):
+        if drains(e, v, e.order + e.scratch[i]):
             e.scratch[n] = e.scratch[i]
             n += 1
     e.n_scratch = n
     end_gathered(e, TC_EVT_CANCELED, SW_LIQUIDATION_CLOSE)
-    n = next_position(e, v, -1, True)
+    n = next_instrument(e, v.account_id, 0)
     while n != NIL:
-        elect(e, e.book + e.position[n].instrument_id)
-        n = next_position(e, v, e.position[n].instrument_id, True)
+        elect(e, e.book + n)
+        n = next_instrument(e, v.account_id, n + 1)
 
 
 # ---- LIQ_REDUCE: one round ----------------------------------------------------------------------------------------

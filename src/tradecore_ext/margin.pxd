@@ -14,6 +14,7 @@ from tradecore_ext.pools cimport (
     margin_of,
     pool_of_position,
     revalue,
+    touch_position,
     touch_wallet,
     valuation_max,
     worst_qty,
@@ -68,7 +69,8 @@ cdef inline uint8_t margin_state(Engine* e, uint32_t wallet, uint32_t pos) noexc
 
 cdef inline void margin_cash_changed(Engine* e, uint32_t wallet) noexcept nogil:
     """A movement outside this file changed the wallet's total."""
-    if unlikely(e.wallet[wallet].maintenance_margin != 0 or e.wallet[wallet].state != 0):
+    cdef Wallet* w = e.wallet + wallet
+    if unlikely(w.total < 0 or w.upnl != 0 or w.maintenance_margin != 0 or w.state != 0):
         touch_wallet(e, wallet)
 
 
@@ -384,6 +386,25 @@ cdef inline void margin_revalue(Engine* e, uint32_t instrument_id) noexcept nogi
         if p.qty != 0 or p.open_buy != 0 or p.open_sell != 0:
             revalue(e, b, p)
         n = p.inst_next
+
+
+cdef inline void margin_insurer(Engine* e, uint32_t account_id, int change) noexcept nogil:
+    """An instrument names the account as its insurance account, or does so no longer. Only without any such
+    instrument are its pools evaluated, so the last one that goes makes them all due."""
+    cdef uint32_t n
+    if not e.accounts or account_id == 0 or account_id >= e.max_accounts:
+        return
+    e.account[account_id].insures += change
+    if e.account[account_id].insures == 0:
+        n = e.account[account_id].wallets_head
+        while n != NIL:
+            touch_wallet(e, n)
+            n = e.wallet[n].acct_next
+        n = e.account[account_id].positions_head
+        while n != NIL:
+            if e.position[n].mode == TC_MARGIN_ISOLATED:
+                touch_position(e, e.position + n)
+            n = e.position[n].acct_next
 
 
 cdef inline void margin_mark(Engine* e, uint32_t instrument_id) noexcept nogil:

@@ -255,7 +255,9 @@ cdef struct RiskNode:        # an account, a group or the firm: one line, all th
     uint32_t wallets_head
     uint32_t positions_head
     int128 gross_notional    # of working orders with a price, quote units; kept while Engine.track is on
-    uint64_t reserved1[2]
+    uint32_t insures         # account: linear instruments that name it as their insurance account
+    uint32_t reserved1
+    uint64_t reserved2
 
 cdef struct KeyTable:        # (account, x) -> slot: linear probing; nothing is ever erased
     uint64_t* entry          # upper half of the hash, slot + 1; 0 empty

@@ -1,7 +1,7 @@
 """The liquidation state machine, step by step, with numbers worked out by hand.
 
 Rules: docs/reference/margin.md section 5. Unless said otherwise account 1 is long 100 lots at 1000
-with 20,000 in cash, 10 % initial and 5 % maintenance margin: its equity at mark p is 100 p - 80,000,
+with 20,000 in cash, 10 % initial and 5 % maintenance margin: its equity at mark p is 100 p - 80000,
 its maintenance margin 5 p, so that liquidation starts below 842.1.
 """
 
@@ -357,13 +357,18 @@ def test_closing_orders_have_engine_ids_and_are_unreachable() -> None:
     ].startswith("REJECTED CANCEL_ORDER BAD_FIELD")
 
 
-def test_spot_orders_outlive_a_liquidation() -> None:
+def test_liquidation_takes_spot_purchases_back_but_not_sales() -> None:
     v = long_venue()
     v.engine.define_instrument(3, base_asset=COIN, quote_asset=CASH)
+    v.engine.deposit(1, COIN, 10)
     v.order(1, BUY, 10, 10, 3)
+    v.order(1, SELL, 10, 12, 3)
     lines = v.mark(840)
-    assert not [x for x in lines if x.startswith("CANCELED")]
-    assert v.wallet(1).hold == 8400 + 100
+    assert [x for x in lines if x.startswith("CANCELED")] == [
+        "CANCELED 1 buy 0@10 LIQUIDATION_CLOSE"
+    ]
+    assert v.wallet(1).hold == 8400
+    assert len(v.engine.book(3).asks) == 1
 
 
 def test_kill_switch_does_not_stop_a_liquidation() -> None:
