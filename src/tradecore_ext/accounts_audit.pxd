@@ -63,10 +63,13 @@ cdef inline bint audit_held(Engine* e, uint32_t slot, AuditResult* r) noexcept n
         return True
     if sibling != NIL:
         other = own_need(e, sibling, order_px(e, e.order + sibling), e.order[sibling].leaves_qty)
-        return broken(
+        return not e.book[o.instrument_id].linear and broken(
             r, m.hold + e.money[sibling].hold >= max64(need, other), AA_PAIR_HOLD, slot,
             m.hold + e.money[sibling].hold, max64(need, other)
         )
+    if e.book[o.instrument_id].linear:
+        # A rebate can raise the formula by a unit; a linear hold never grows (margin.md section 2).
+        return broken(r, 0 <= m.hold <= need, AA_ORDER_HOLD, slot, m.hold, need)
     return broken(r, m.hold == need, AA_ORDER_HOLD, slot, m.hold, need)
 
 
