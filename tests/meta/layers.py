@@ -9,6 +9,7 @@ from repository import Module, is_within
 
 # The edge touches files, clocks or a terminal; nothing pure may import it.
 EDGE = (
+    "tradecore.bench",
     "tradecore.cli",
     "tradecore.data",
     "tradecore.report",

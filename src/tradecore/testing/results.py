@@ -92,6 +92,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         results with different hashes did different work.
     time_utc : str
         ISO 8601 with a trailing Z, given by the caller.
+    observed : dict of str to (str, int, float or bool)
+        What was seen beside the number and may differ from run to run: load average, ratios, other
+        percentiles. Never part of the key.
     """
 
     schema: int
@@ -107,6 +110,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     workload: WorkloadRef | None
     result_sha256: str
     time_utc: str
+    observed: dict[str, str | int | float | bool] = {}
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -127,6 +131,7 @@ def summarise(
     conditions: dict[str, str | int | float | bool] | None = None,
     workload: WorkloadRef | None = None,
     result_sha256: str = "",
+    observed: dict[str, str | int | float | bool] | None = None,
 ) -> Result:
     """Make a `Result` of the values of single runs.
 
@@ -160,6 +165,7 @@ def summarise(
         workload=workload,
         result_sha256=result_sha256,
         time_utc=time_utc,
+        observed=observed or {},
     )
 
 
