@@ -155,6 +155,8 @@ def _position(commands: Sequence[bytes], in_seq: int) -> int:
     buffer = b"".join(commands)
     at = 0
     for _ in range(in_seq - 1):
+        if at >= len(buffer):
+            break
         _, used, _, _ = frames.read(buffer, at, (len(buffer) - at) // FRAME)
         at += used * FRAME
     for index, command in enumerate(commands):

@@ -78,6 +78,9 @@ class CommandSource:
         self.middle = rng.choice((100, 100, 1000, 1 << 20))
         self.spread = rng.choice((2, 5, 12, 40))
         self.ids = rng.choice((12, 30, 80, 160))
+        if accounts:
+            kinds["mark"] = kinds["money"] = 8
+            self._kinds, self._weights = list(kinds), list(kinds.values())
         self.size = rng.choice((3, 10, 100))
         self.now = rng.choice((0, 1, 1_000))
         self.turn = 0
@@ -273,7 +276,9 @@ class CommandSource:
     # ---- everything else ----------------------------------------------------------------------
 
     def _time(self) -> bytes:
-        self.now += self.rng.choice((0, 1, 5, 20, 100))
+        """Let time pass; with accounts now and then so long that marks grow stale."""
+        far = (1_000_001,) if self.accounts else ()
+        self.now += self.rng.choice((0, 1, 5, 20, 100, *far))
         return build.admin(C.TIME, ts_ns=self.now)
 
     def _mass_cancel(self) -> bytes:
@@ -310,9 +315,11 @@ class CommandSource:
         )
 
     def _mark(self) -> bytes:
-        return build.admin(
-            C.MARK_PRICE, ts_ns=self.now, instrument_id=self._where(), mark_px=self._px()
-        )
+        """Mark near the market, or (with accounts) far enough off to ruin somebody."""
+        px = self._px()
+        if self.accounts and self.rng.random() < 0.3:
+            px = max(1, px * self.rng.choice((50, 80, 95, 105, 120, 200)) // 100)
+        return build.admin(C.MARK_PRICE, ts_ns=self.now, instrument_id=self._where(), mark_px=px)
 
     def _epoch(self) -> bytes:
         return build.admin(C.EPOCH, ts_ns=self.now, epoch=self.rng.choice((0, 1, 1, 1)))

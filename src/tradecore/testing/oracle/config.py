@@ -24,7 +24,15 @@ class OracleConfig:
     max_accounts: int = 1 << 16
     max_assets: int = 64
     max_groups: int = 1024
+    max_wallets: int = 0
+    max_positions: int = 0
     max_epoch: int = 1
+
+    def __post_init__(self) -> None:
+        if not self.max_wallets:
+            object.__setattr__(self, "max_wallets", 4 * self.max_accounts)
+        if not self.max_positions:
+            object.__setattr__(self, "max_positions", 8 * self.max_accounts)
 
     @classmethod
     def like(cls, other: Any) -> OracleConfig:

@@ -184,12 +184,13 @@ class OracleEngine:
         lists.ended(self, o)
 
     def side_leaves(self, inst: Instrument, side: int) -> int:
-        """Return the open lots of all live orders of one side, waiting ones included."""
-        return sum(o.leaves for o in self.live.values() if o.inst is inst and o.side == side)
+        """Return the open lots that rest on one side of the book."""
+        return sum(o.leaves for level in inst.own(side).values() for o in level)
 
     # ---- events -----------------------------------------------------------------------------
 
-    def _number(self) -> int:
+    def number(self) -> int:
+        """Return the sequence number of the next event."""
         self.seq += 1
         return self.seq
 
@@ -199,7 +200,7 @@ class OracleEngine:
         leaves = 0 if o.is_cash else o.leaves
         self.out.append(
             ORDER_EVENT.pack(
-                self._number(), o.id, o.account, o.inst.id, kind, o.side, status,
+                self.number(), o.id, o.account, o.inst.id, kind, o.side, status,
                 self.in_seq & 0xFFFFFFFF, o.px, qty, o.cum, leaves,
             )
         )  # fmt: skip
@@ -208,7 +209,7 @@ class OracleEngine:
         """Emit one maker-taker pairing."""
         self.out.append(
             FILL_EVENT.pack(
-                self._number(), taker.id, taker.account, taker.inst.id, E.FILL, taker.side, S.OK,
+                self.number(), taker.id, taker.account, taker.inst.id, E.FILL, taker.side, S.OK,
                 self.in_seq & 0xFFFFFFFF, px, qty, maker.id, maker.account, flags,
             )
         )  # fmt: skip
@@ -219,10 +220,11 @@ class OracleEngine:
         """Emit a refusal (or DONE) that echoes the ids of the command's first frame."""
         status, observed, limit, scope = why
         order_id = int.from_bytes(head[24:32], "little") if K.NEW_ORDER <= command <= 4 else 0
-        side = head[11] if command <= K.REPLACE_ORDER or command == K.MASS_CANCEL else 0
+        has_side = 1 <= command <= K.REPLACE_ORDER or command == K.MASS_CANCEL
+        side = head[11] if has_side else 0
         self.out.append(
             REJECT_EVENT.pack(
-                self._number(), order_id, int.from_bytes(head[16:20], "little"),
+                self.number(), order_id, int.from_bytes(head[16:20], "little"),
                 int.from_bytes(head[20:24], "little"), kind, side, status,
                 self.in_seq & 0xFFFFFFFF, observed, limit, command, scope, 0, 0, 0,
             )
@@ -234,7 +236,7 @@ class OracleEngine:
         """Emit a PHASE or AUCTION event with the phase from now on."""
         self.out.append(
             MARKET_EVENT.pack(
-                self._number(), 0, 0, inst.id, kind, 0, status, self.in_seq & 0xFFFFFFFF,
+                self.number(), 0, 0, inst.id, kind, 0, status, self.in_seq & 0xFFFFFFFF,
                 px, volume, surplus, inst.phase, 0, 0, 0,
             )
         )  # fmt: skip

@@ -171,17 +171,17 @@ def _list(buffer: bytes, at: int, cont: int) -> Reading:
         walk += 1 + own
     if walk != cont + 1:
         return S.BAD_CONTINUATION, None
-    if head.reserved0 or head.reserved1 or head.reserved2 or head.reserved3:
+    readings = [_new(buffer, place, own, member=True) for place, own in places]
+    dirty = head.reserved0 or head.reserved1 or head.reserved2 or head.reserved3
+    if dirty or any(status == S.BAD_RESERVED for status, _ in readings):
         return S.BAD_RESERVED, None
     if not LISTS.OCO <= head.contingency <= LISTS.OTOCO or head.ts_ns > MAX_TIME:
         return S.BAD_FIELD, None
-    members: list[Order] = []
-    for place, own in places:
-        status, order = _new(buffer, place, own, member=True)
-        if status:
-            return status, None
+    if any(status for status, _ in readings):
+        return S.BAD_FIELD, None
+    members: list[Order] = [order for _, order in readings]
+    for order in members:
         order.sent = head.sent_ts_ns
-        members.append(order)
     return S.OK, (head, members)
 
 
@@ -262,7 +262,11 @@ def _limits(buffer: bytes, at: int, cont: int) -> Reading:
     if cont != 1:
         return S.BAD_CONTINUATION, None
     f = LimitsFrame(*LIMITS.unpack_from(buffer, at))
-    if any(getattr(f, name) for name in f._fields if name.startswith("reserved")):
+    if any(
+        getattr(f, name)
+        for name in f._fields
+        if name.startswith("reserved") or name == "instrument_id"
+    ):
         return S.BAD_RESERVED, None
     if f.ts_ns > MAX_TIME:
         return S.BAD_FIELD, None
@@ -289,6 +293,16 @@ _READERS: Final[dict[int, Callable[..., Reading]]] = {
     K.MARK_PRICE: _admin("instrument_id mark_px", _price),
     K.LAST_PRICE: _admin("instrument_id mark_px", _price),
     K.EPOCH: _admin("epoch"),
+    K.ACCOUNT: _admin("account_id group_id contra_account_id"),
+    K.DEPOSIT: _admin("account_id asset_id amount"),
+    K.WITHDRAW: _admin("account_id asset_id amount"),
+    K.TRANSFER: _admin("account_id asset_id amount contra_account_id"),
+    K.KILL_SWITCH: _admin("scope state account_id group_id"),
+    K.RESTRICT: _admin("account_id instrument_id state"),
+    K.RATE: _admin("asset_id amount"),
+    K.FUNDING: _admin("instrument_id amount"),
+    K.MARGIN_MODE: _admin("account_id instrument_id state"),
+    K.MARGIN_TRANSFER: _admin("account_id instrument_id amount"),
     K.INSTRUMENT: _instrument,
     K.LIMITS: _limits,
 }

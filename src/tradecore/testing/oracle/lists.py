@@ -83,16 +83,7 @@ def entry(e: OracleEngine, o: Order) -> Refusal | None:
 
 
 def _pair(e: OracleEngine, first: Order, second: Order) -> Refusal | None:
-    """Checks 9-11 of two legs, the second one's money counted beyond the first one's."""
-    if e.accounts is not None:
-        return (
-            e.accounts.check(first)
-            or checks.would_cross(first, first.px)
-            or checks.would_trigger(first)
-            or e.accounts.check(second, beside=first)
-            or checks.would_cross(second, second.px)
-            or checks.would_trigger(second)
-        )
+    """Make checks 9-11 of two legs, each as if the other were not there."""
     return entry(e, first) or entry(e, second)
 
 
@@ -174,12 +165,5 @@ def _pair_refusal(e: OracleEngine, first: Order, second: Order) -> tuple[int, in
     why = entry(e, first)
     if why:
         return 0, why[0]
-    if e.accounts is None:
-        why = entry(e, second)
-    else:
-        why = (
-            e.accounts.check(second, beside=first)
-            or checks.would_cross(second, second.px)
-            or checks.would_trigger(second)
-        )
+    why = entry(e, second)
     return (1, why[0]) if why else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tradecore.testing.oracle import lists, market, stops
-from tradecore.testing.oracle.layout import FF, PH, STP, TIF, TRIGGER, E, F, S, T
+from tradecore.testing.oracle.layout import FF, MAX_SIDE_QTY, PH, STP, TIF, TRIGGER, E, F, S, T
 from tradecore.testing.oracle.records import BUY, SELL, Instrument, Order
 
 if TYPE_CHECKING:
@@ -20,8 +20,11 @@ def execute(e: OracleEngine, o: Order, entering: bool = True) -> None:
     `entering` is False for a replaced order: fill-or-kill and minimum quantity belong to the entry.
     """
     inst = o.inst
+    waited = o.status in ("round", "pending")
     e.touched.add(inst.id)
     o.status = "taker"
+    if waited and e.side_leaves(inst, o.side) + o.leaves > MAX_SIDE_QTY:
+        return e.end(o, E.EXPIRED, S.CAPACITY_QTY)
     if inst.phase != PH.CONTINUOUS:
         rest(o) if o.can_rest else e.end(o, E.EXPIRED, S.BREAKER)
         return
@@ -64,7 +67,8 @@ def done(e: OracleEngine, o: Order) -> None:
 def rest(o: Order) -> None:
     """Join the back of the level."""
     best = o.inst.best(o.side)
-    o.new_best = best is None or (o.px > best if o.side == BUY else o.px < best)
+    better = best is None or (o.px > best if o.side == BUY else o.px < best)
+    o.new_best = better and o.inst.alloc_top == TOP_BEST
     o.inst.own(o.side).setdefault(o.px, []).append(o)
     o.tip = min(o.display, o.leaves) if o.display else o.leaves
     o.status = "resting"
@@ -135,14 +139,14 @@ def match(e: OracleEngine, o: Order, reference: int | None) -> int:
         if o.stp and same_owner(e, o, maker):
             prevent(e, o, maker, px)
             continue
-        cap = closable(e, maker)
-        if cap == 0:
-            e.end(maker, E.EXPIRED, S.REDUCE_ONLY)
-            continue
         own = closable(e, o)
         if own == 0:
             e.end(o, E.EXPIRED, S.REDUCE_ONLY)
             return 0
+        cap = closable(e, maker)
+        if cap == 0:
+            e.end(maker, E.EXPIRED, S.REDUCE_ONLY)
+            continue
         qty = min(maker.tip, cap, own, affordable(o, px) if o.is_cash else o.leaves)
         if qty == 0:
             e.end(o, E.EXPIRED, S.CASH_SPENT)

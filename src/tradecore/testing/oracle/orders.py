@@ -57,6 +57,7 @@ class _Change:
         self.nothing = (self.px, self.qty, self.stop_px, self.display) == (
             o.px, o.qty, o.stop_px, o.display,
         ) and not self.requeue  # fmt: skip
+        self.rechecked = False
         self.keeps_place = self.px == o.px and self.leaves <= o.leaves and not self.requeue
 
     def put(self, o: Order) -> None:
@@ -137,7 +138,7 @@ def _change_dormant(e: OracleEngine, o: Order, change: _Change) -> None:
         o.entry = e.entry
     change.put(o)
     if e.accounts is not None:
-        e.accounts.replaced(o)
+        e.accounts.replaced(o, change)
     e.order_event(E.REPLACED, o)
 
 
@@ -145,14 +146,14 @@ def _change_resting(e: OracleEngine, o: Order, change: _Change) -> None:
     if change.keeps_place:
         change.put(o)
         if e.accounts is not None:
-            e.accounts.replaced(o)
+            e.accounts.replaced(o, change)
         e.order_event(E.REPLACED, o)
         return
     e.unplace(o)
     o.status = "taker"
     change.put(o)
     if e.accounts is not None:
-        e.accounts.replaced(o)
+        e.accounts.replaced(o, change)
     e.order_event(E.REPLACED, o)
     matching.execute(e, o, entering=False)
 

@@ -112,7 +112,7 @@ class Order:
     @property
     def can_wait(self) -> bool:
         """Whether the order can be alive after its own command (an OCO pair needs one such leg)."""
-        return self.is_stop or self.can_rest
+        return self.tif in RESTING_TIFS
 
     @property
     def up(self) -> bool:

@@ -17,6 +17,8 @@ DISTANCE = 1
 def wait(e: OracleEngine, o: Order) -> None:
     """Enter the stop book and look at the current price once."""
     inst = o.inst
+    e.entry += 1
+    o.entry = e.entry
     o.status = "dormant"
     inst.dormant.append(o)
     e.touched.add(inst.id)
