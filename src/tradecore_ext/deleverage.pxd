@@ -12,6 +12,7 @@ from tradecore_ext.margin cimport add_cash, emit_balance, settle_side
 from tradecore_ext.mathx cimport (
     abs64,
     ceil_div128,
+    fits_cash,
     floor_div128,
     int128,
     max64,
@@ -207,11 +208,16 @@ cdef inline void hand_over(
 
 
 cdef inline bint can_take_over(Engine* e, const Victim* v, uint32_t x) noexcept nogil:
-    """Whether the insurance account has room for the pool and can pay what it is short of."""
+    """Whether the insurance account has room for the pool and can pay what it is short of.
+
+    The pool is valued exactly here, not up to 2^56: what is moved is money."""
     cdef uint32_t w, n, theirs
     cdef uint32_t missing = 0
-    cdef Pool pool
+    cdef Position* p
+    cdef Book* b
+    cdef int128 value
     cdef int128 equity = 0
+    cdef int128 owed = e.wallet[v.wallet].total if v.position == NIL else e.position[v.position].iso_margin
     if x == 0 or x == v.account_id:
         return False
     w = wallet_find(e, x, v.asset_id)
@@ -222,16 +228,21 @@ cdef inline bint can_take_over(Engine* e, const Victim* v, uint32_t x) noexcept 
         equity = <int128>e.wallet[w].total + e.wallet[w].upnl
     n = next_position(e, v, -1, False)
     while n != NIL:
-        theirs = position_find(e, x, e.position[n].instrument_id)
+        p = e.position + n
+        b = e.book + p.instrument_id
+        theirs = position_find(e, x, p.instrument_id)
         if theirs == NIL:
             missing += 1
         elif e.position[theirs].mode == TC_MARGIN_ISOLATED:
             return False
-        n = next_position(e, v, e.position[n].instrument_id, False)
+        value = mul128(p.qty, b.mark_px)
+        if not fits_cash(value) or not fits_cash(value * b.spec.multiplier):
+            return False
+        owed += value * b.spec.multiplier - p.cost
+        n = next_position(e, v, p.instrument_id, False)
     if e.n_positions + missing > e.max_positions:
         return False
-    pool_of(e, v, &pool)
-    return equity + pool.equity >= 0
+    return fits_cash(owed) and equity + owed >= 0
 
 
 cdef inline void take_over(Engine* e, const Victim* v, uint32_t x) noexcept nogil:

@@ -25,7 +25,7 @@ from tradecore.testing.oracle.layout import (
     S,
     T,
 )
-from tradecore.testing.oracle.margin import Pool, initial, pool_of, pools, upnl
+from tradecore.testing.oracle.margin import Pool, initial, pool_of, pools, sat, upnl
 from tradecore.testing.oracle.records import BUY, SELL, Order
 
 if TYPE_CHECKING:
@@ -383,7 +383,7 @@ def ranked(book: Accounts, p: Position) -> list[Account]:
     def score(a: Account) -> tuple[int, int]:
         theirs = a.positions[inst.id]
         equity = pool_of(a, theirs).equity()
-        value = abs(theirs.qty) * inst.mark * inst.multiplier
+        value = sat(abs(theirs.qty) * inst.mark * inst.multiplier)
         return upnl(theirs) * value, max(1, abs(theirs.cost)) * (equity if equity > 0 else 1)
 
     def compare(a: Account, b: Account) -> int:
