@@ -71,14 +71,16 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         Ids run from 0 to the number minus 1. ``max_orders`` counts live orders of all kinds; size
         it to the need: the id table is twice as long and a table far too large misses the cache.
     max_levels, max_pages, max_terms, max_wallets, max_positions : int
-        0 = derived from the above: levels = orders, pages = a quarter of the levels plus four per
-        instrument, terms (orders with rare terms) = a quarter of the orders, wallets = 4 per
+        0 = derived from the above: levels = orders, pages (64 prices each) = a quarter of the
+        levels plus 132 per instrument, because a book side keeps the 64 pages around its touch, terms (orders with rare terms) = a quarter of the orders, wallets = 4 per
         account, positions = 8 per account.
     id_seed : int
-        128-bit key of the order-id hash. Ids are chosen outside; whoever knows the key can make
+        64-bit key of the order-id hash. Ids are chosen outside; whoever knows the key can make
         them collide, so a service sets a random one and keeps it. It never shows in any output.
     prefetch : {"auto", "on", "off"}
-        Fetch the state of coming commands of a batch ahead. "auto" starts at 20,000 live orders.
+        Fetch the state of coming commands of a batch ahead. "auto" goes by the size of the state.
+    prefault : bool
+        Commit all memory at construction instead of on first touch: no page fault later.
     """
 
     accounts: bool = False
@@ -92,16 +94,17 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     max_terms: int = 0
     max_wallets: int = 0
     max_positions: int = 0
-    id_seed: int = 0x6A09E667F3BCC908BB67AE8584CAA73B
+    id_seed: int = 0x6A09E667F3BCC908
     prefetch: Literal["auto", "on", "off"] = "auto"
+    prefault: bool = False
 
     def __post_init__(self) -> None:
         for name, top in _CAPACITIES.items():
             value = getattr(self, name)
             if not 0 <= value <= top or (value == 0 and name in _REQUIRED):
                 raise ConfigError(f"EngineConfig.{name} is {value}; it must be 1..{top}")
-        if not 0 <= self.id_seed < 1 << 128:
-            raise ConfigError("EngineConfig.id_seed must be an unsigned 128-bit integer")
+        if not 0 <= self.id_seed < 1 << 64:
+            raise ConfigError("EngineConfig.id_seed must be an unsigned 64-bit integer")
 
     def arenas(self) -> dict[str, int]:
         """Return the capacities with every 0 replaced by what it stands for."""
@@ -110,7 +113,7 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             "max_instruments": self.max_instruments,
             "max_orders": self.max_orders,
             "max_levels": levels,
-            "max_pages": self.max_pages or levels // 4 + 4 * self.max_instruments,
+            "max_pages": self.max_pages or levels // 4 + 132 * self.max_instruments,
             "max_terms": self.max_terms or max(self.max_orders // 4, 64),
             "max_accounts": self.max_accounts,
             "max_groups": self.max_groups,
@@ -244,8 +247,8 @@ class Engine(Kernel):
                 cls,
                 accounts=config.accounts,
                 prefetch=PREFETCH[config.prefetch],
-                id_seed0=config.id_seed & (1 << 64) - 1,
-                id_seed1=config.id_seed >> 64,
+                prefault=config.prefault,
+                id_seed=config.id_seed,
                 **config.arenas(),
             )
         except MemoryError as exc:

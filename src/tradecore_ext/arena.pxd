@@ -4,7 +4,8 @@ Owner of: which slot is free.  Arenas hand out the slot freed last (it is still 
 never used; nothing is allocated after construction, and an empty arena is a status, not an error.
 The id table is open addressing with a keyed hash: ids are chosen outside, so collisions must not be
 choosable.  A bucket is 8 bytes (hash tag and slot), so a probe touches one line; erasing shifts the
-cluster back, so there are no tombstones and a full day of churn costs nothing.
+cluster back, so there are no tombstones and a full day of churn costs nothing.  The part in use doubles with the
+live orders (a prefaulted engine begins with all of it).
 """
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
@@ -43,9 +44,34 @@ cdef inline uint32_t id_find(Engine* e, uint64_t order_id, uint32_t tag) noexcep
         i = (i + 1) & t.mask
 
 
+cdef inline void id_grow(IdTable* t) noexcept nogil:
+    """Double the part of the table that is in use, into the other half of its memory. O(live orders).
+
+    A table far larger than the live orders need misses the cache at every id; one that fits does not."""
+    cdef uint64_t size = t.mask + 1
+    cdef uint64_t i, j, x
+    cdef uint64_t* old = t.entry
+    t.shift -= 1
+    t.mask = 2 * size - 1
+    t.entry = t.spare
+    t.spare = old
+    memset(t.entry, 0, 2 * size * sizeof(uint64_t))
+    for i in range(size):
+        x = old[i]
+        if x != 0:
+            j = <uint64_t>(x >> 32) >> t.shift
+            while t.entry[j] != 0:
+                j = (j + 1) & t.mask
+            t.entry[j] = x
+
+
 cdef inline void id_insert(Engine* e, uint32_t tag, uint32_t slot) noexcept nogil:
     cdef IdTable* t = &e.ids
-    cdef uint64_t i = tag >> t.shift
+    cdef uint64_t i
+    t.used += 1
+    if unlikely(2 * t.used > t.mask and t.mask < t.max_mask):
+        id_grow(t)
+    i = tag >> t.shift
     while t.entry[i] != 0:
         i = (i + 1) & t.mask
     t.entry[i] = (<uint64_t>tag << 32) | (slot + 1)
@@ -57,6 +83,7 @@ cdef inline void id_erase(Engine* e, uint32_t tag, uint32_t slot) noexcept nogil
     cdef uint64_t i = tag >> t.shift
     cdef uint64_t x, j, home
     cdef uint64_t want = (<uint64_t>tag << 32) | (slot + 1)
+    t.used -= 1
     while t.entry[i] != want:
         i = (i + 1) & t.mask
     j = i

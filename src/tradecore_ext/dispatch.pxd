@@ -9,6 +9,7 @@ from tradecore_ext.accounts_admin cimport accounts_command
 from tradecore_ext.ahead cimport (
     AHEAD_BUCKET,
     AHEAD_LEVEL,
+    AHEAD_LINE,
     AHEAD_NEAR,
     AHEAD_ORDER,
     RING,
@@ -48,6 +49,9 @@ cdef enum:
     SD_EPOCH_UNKNOWN = 105
     SD_FENCED = 901
     MAX_EPOCH = 1          # newest semantics this build knows
+    AHEAD_TAG = 8
+    AHEAD_NAMED = 4
+    TAGS = 16
     PREFETCH_FROM = 20000  # live orders from which the state no longer fits the second-level cache
 
 cdef inline void bad_frame(Engine* e, const tc_command* c, uint16_t status) noexcept nogil:
@@ -154,6 +158,21 @@ cdef inline void run_command(Engine* e, const tc_command* c, uint64_t room, uint
         emit_refused(e, SI_UNKNOWN_ACCOUNT, kind, c.account_id, c.instrument_id, 0, 0)
 
 
+cdef inline void fetch_tag(const Engine* e, const tc_command* c, uint32_t* tag) noexcept nogil:
+    """The least of fetching ahead, cheap enough to be always on: hash the id, ask for its bucket."""
+    tag[0] = id_tag(&e.ids, c.order_id)
+    prefetch(e.ids.entry + (tag[0] >> e.ids.shift))
+
+
+cdef inline void fetch_named(const Engine* e, const tc_command* c, uint32_t tag) noexcept nogil:
+    """The bucket is here: ask for the order it names first. A new order's bucket is empty."""
+    cdef uint32_t slot
+    if c.kind != TC_CMD_NEW_ORDER:
+        slot = <uint32_t>e.ids.entry[tag >> e.ids.shift] - 1
+        if slot != NIL:
+            prefetch(e.order + slot)
+
+
 cdef inline bint worth_fetching(const Engine* e, uint64_t n) noexcept nogil:
     """Whether the state is larger than the caches near the core, and the batch long enough to look ahead."""
     if n < 32 or e.prefetch == 0:
@@ -167,6 +186,7 @@ cdef inline uint64_t run_batch(Engine* e, const tc_command* c, uint64_t n) noexc
     cdef uint64_t k
     cdef uint64_t ahead = 0
     cdef Ahead ring[64]
+    cdef uint32_t tags[16]
     cdef uint32_t tag
     cdef bint fetch = worth_fetching(e, n)
     e.n_out = 0
@@ -179,6 +199,9 @@ cdef inline uint64_t run_batch(Engine* e, const tc_command* c, uint64_t n) noexc
             stage_near(e, c + k, ring + k)
         for k in range(<uint64_t>AHEAD_LEVEL):
             stage_level(e, c + k, ring + k)
+    else:
+        for k in range(n if n < AHEAD_TAG else <uint64_t>AHEAD_TAG):
+            fetch_tag(e, c + k, tags + k)
     while i < n:
         if fetch:
             while ahead <= i:
@@ -186,8 +209,13 @@ cdef inline uint64_t run_batch(Engine* e, const tc_command* c, uint64_t n) noexc
                 ahead += 1
             tag = ring[i & (RING - 1)].tag
         else:
-            prefetch(c + i + 8)
-            tag = id_tag(&e.ids, c[i].order_id)
+            tag = tags[i & (TAGS - 1)]
+            while ahead <= i:
+                prefetch(c + (ahead + AHEAD_LINE if ahead + AHEAD_LINE < n else i))
+                if ahead + AHEAD_TAG < n:
+                    fetch_tag(e, c + ahead + AHEAD_TAG, tags + ((ahead + AHEAD_TAG) & (TAGS - 1)))
+                    fetch_named(e, c + ahead + AHEAD_NAMED, tags[(ahead + AHEAD_NAMED) & (TAGS - 1)])
+                ahead += 1
         e.in_seq += 1
         run_command(e, c + i, n - i, tag)
         i += 1 + <uint64_t>c[i].cont

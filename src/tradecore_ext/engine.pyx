@@ -19,6 +19,7 @@ from tradecore_ext.emit cimport STATUS_FAULT, order_px
 from tradecore_ext.image cimport Image, image_save
 from tradecore_ext.restore cimport image_restore
 from tradecore_ext.ladder cimport ladder_next, rank_of
+from tradecore_ext.mathx cimport fold_mul
 from tradecore_ext.memory cimport map_memory, unmap_memory
 from tradecore_ext.state cimport *
 from tradecore_ext.types cimport *
@@ -36,6 +37,7 @@ _import_array()
 
 cdef enum:
     FIRST_EVENTS = 16384   # events the buffer holds at construction
+    FIRST_ID_BITS = 13     # id table at construction: 8,192 buckets, one L2-friendly 64 KiB
     SMALL_BATCH = 16       # frames up to which releasing the GIL costs more than it gives
 
 
@@ -103,17 +105,20 @@ cdef class Kernel:
     cdef void* maps[32]
     cdef uint64_t map_bytes[32]
     cdef uint32_t n_maps
+    cdef bint prefault
     cdef uint64_t next_id
 
     def __cinit__(
-        self, *, bint accounts, int prefetch, uint64_t id_seed0, uint64_t id_seed1, uint32_t max_instruments,
+        self, *, bint accounts, int prefetch, bint prefault, uint64_t id_seed, uint32_t max_instruments,
         uint32_t max_orders, uint32_t max_levels, uint32_t max_pages, uint32_t max_terms,
         uint32_t max_accounts, uint32_t max_groups, uint32_t max_assets, uint32_t max_wallets,
         uint32_t max_positions,
     ):
         cdef Engine* e = &self.e
+        cdef uint32_t bits
         memset(e, 0, sizeof(Engine))
         self.n_maps = 0
+        self.prefault = prefault
         self.events = EventBatch.__new__(EventBatch)
         self.events.kernel = self
         e.accounts = accounts
@@ -136,11 +141,17 @@ cdef class Kernel:
         e.scratch = <uint32_t*>self.take(max_orders + 1, sizeof(uint32_t))
         e.maker = <uint32_t*>self.take(max_orders + 1, sizeof(uint32_t))
         e.share = <int64_t*>self.take(max_orders + 1, sizeof(int64_t))
-        e.ids.shift = 32 - pow2_shift(2 * <uint64_t>max_orders)
-        e.ids.mask = (<uint64_t>1 << (32 - e.ids.shift)) - 1
-        e.ids.key0 = id_seed0
-        e.ids.key1 = id_seed1 | 1
-        e.ids.entry = <uint64_t*>self.take(e.ids.mask + 1, sizeof(uint64_t))
+        bits = pow2_shift(2 * <uint64_t>max_orders)
+        e.ids.max_mask = (<uint64_t>1 << bits) - 1
+        e.ids.entry = <uint64_t*>self.take(e.ids.max_mask + 1, sizeof(uint64_t))
+        if not prefault and bits > FIRST_ID_BITS:
+            e.ids.spare = <uint64_t*>self.take(e.ids.max_mask + 1, sizeof(uint64_t))
+            bits = FIRST_ID_BITS
+        e.ids.shift = 32 - bits
+        e.ids.mask = (<uint64_t>1 << bits) - 1
+        # Two keys out of one seed; the second is odd, so that multiplying by it loses nothing.
+        e.ids.key0 = fold_mul(id_seed ^ <uint64_t>0x9E3779B97F4A7C15, <uint64_t>0xD6E8FEB86659FD93)
+        e.ids.key1 = fold_mul(id_seed ^ <uint64_t>0xC2B2AE3D27D4EB4F, <uint64_t>0x9FB21C651E98DF25) | 1
         if accounts:
             self.take_accounts(max_accounts, max_groups, max_assets, max_wallets, max_positions)
         e.cap_out = FIRST_EVENTS
@@ -151,7 +162,7 @@ cdef class Kernel:
     cdef void* take(self, uint64_t count, uint64_t size) except NULL:
         """Map one arena; it lives as long as the kernel."""
         cdef uint64_t nbytes = ((count * size + 4095) // 4096 + 1) * 4096
-        cdef void* p = map_memory(nbytes)
+        cdef void* p = map_memory(nbytes, self.prefault)
         if p == NULL:
             raise MemoryError(f"cannot map {nbytes} bytes for the engine")
         self.maps[self.n_maps] = p

@@ -15,6 +15,7 @@ from tradecore_ext.arena cimport (
     terms_alloc,
     terms_available,
 )
+from tradecore_ext.breaker cimport breaker_speak
 from tradecore_ext.book cimport can_rest, end_order, rests
 from tradecore_ext.emit cimport emit_order, emit_reject
 from tradecore_ext.gather cimport Scope, end_gathered, gather
@@ -123,6 +124,8 @@ cdef inline uint16_t check_combination(const tc_command* c, const tc_terms* t) n
     cdef int64_t cash = 0
     cdef uint64_t expire = 0
     cdef uint16_t bps = 0
+    if likely(t == NULL and c.ord_type == TC_ORD_LIMIT and c.flags == 0 and c.tif != TC_TIF_GTD):
+        return 0 if c.px != 0 else SI_BAD_COMBINATION
     if t != NULL:
         stop_px = t.stop_px
         display = t.display_qty
@@ -563,6 +566,7 @@ cdef inline void new_list(Engine* e, const tc_list* h) noexcept nogil:
     second_id = m[1].c.order_id
     e.order[m[0].slot].state = ST_ACTIVE
     place(e, b, m[0].slot, m[0].c.px)
+    breaker_speak(e, b, h.instrument_id)
     if working == 2 and e.order[m[1].slot].state == ST_PENDING and e.order[m[1].slot].order_id == second_id:
         e.order[m[1].slot].state = ST_ACTIVE
         place(e, b, m[1].slot, m[1].c.px)

@@ -1,11 +1,11 @@
 """Price levels of one side of a book, and the FIFO queue inside each level.
 
-Owner of: which level is best, which is next.  A page covers 64 neighbouring prices with one bitmap
-word, so near the touch finding, inserting and erasing a level are a cached page look-up and a bit
-operation, and the next price is one count-trailing-zeros.  Pages hang in a threaded AVL tree by key:
-the next page is one link away, an unknown page costs O(log pages), so prices 1 and 2^40 in one book, or
-a million levels, cost what their number costs and no command pays for a reorganisation.
-A direct-mapped cache of pages stands in front of the tree.
+Owner of: which level is best, which is next.  A page covers 64 neighbouring prices with one bitmap word.  A window
+of 64 pages (4,096 prices) lies around the touch, with one word that says which of them are occupied: inside it
+finding, inserting, erasing and the next price are a few bit operations, and nothing is allocated or freed.
+Pages outside hang in a threaded AVL tree by key, so prices 1 and 2^40 in one book, or a million levels, cost
+O(log pages) and no command pays for a reorganisation: the window moves at once when the side is empty, otherwise
+after 16,384 far pages, which then cost 64 tree steps once.
 
 Ranks: smaller is better; rank = px (asks, UP stops) or -px (bids, DOWN stops).
 """
@@ -19,13 +19,17 @@ from tradecore_ext.state cimport (
     L_DOWN,
     L_UP,
     NIL,
-    PAGE_CACHE,
+    WINDOW,
     Engine,
     Ladder,
     Level,
     Order,
     Page,
 )
+
+
+cdef enum:
+    MOVE_AFTER = 16384   # far pages made since the window last moved
 
 
 cdef inline int64_t rank_of(int which, int64_t px) noexcept nogil:
@@ -37,7 +41,7 @@ cdef inline int64_t rank_of(int which, int64_t px) noexcept nogil:
 
 
 cdef inline bint level_available(const Engine* e) noexcept nogil:
-    """Room for one more level and the page it might need."""
+    """Room for one more level and the page it might need (pages kept empty do not count as room)."""
     return (e.level_free != NIL or e.level_fresh < e.max_levels) and (
         e.page_free != NIL or e.page_fresh < e.max_pages
     )
@@ -71,7 +75,13 @@ cdef inline uint32_t page_alloc(Engine* e) noexcept nogil:
     return pg
 
 
-# ---- threaded AVL tree of pages -------------------------------------------------------------------
+cdef inline void page_release(Engine* e, uint32_t pg) noexcept nogil:
+    e.page[pg].next = e.page_free
+    e.page_free = pg
+    e.n_pages -= 1
+
+
+# ---- threaded AVL tree of far pages ---------------------------------------------------------------
 
 
 cdef inline int height_of(const Engine* e, uint32_t n) noexcept nogil:
@@ -147,10 +157,10 @@ cdef inline void rebalance(Engine* e, Ladder* s, uint32_t n) noexcept nogil:
         n = e.page[n].parent
 
 
-cdef inline uint32_t page_insert(Engine* e, Ladder* s, int64_t key) noexcept nogil:
-    """New empty page; key is not in the tree."""
-    cdef uint32_t pg = page_alloc(e)
+cdef inline void far_link(Engine* e, Ladder* s, uint32_t pg) noexcept nogil:
+    """Enter a page with its key into the tree and the thread. O(log far pages)."""
     cdef Page* p = e.page + pg
+    cdef int64_t key = p.key
     cdef uint32_t n = s.root
     cdef uint32_t parent = NIL
     cdef uint32_t before = NIL
@@ -163,8 +173,6 @@ cdef inline uint32_t page_insert(Engine* e, Ladder* s, int64_t key) noexcept nog
         else:
             before = n
             n = e.page[n].right
-    p.bits = 0
-    p.key = key
     p.left = NIL
     p.right = NIL
     p.parent = parent
@@ -174,7 +182,7 @@ cdef inline uint32_t page_insert(Engine* e, Ladder* s, int64_t key) noexcept nog
     if before != NIL:
         e.page[before].next = pg
     else:
-        s.best_page = pg
+        s.far_first = pg
     if after != NIL:
         e.page[after].prev = pg
     if parent == NIL:
@@ -184,23 +192,19 @@ cdef inline uint32_t page_insert(Engine* e, Ladder* s, int64_t key) noexcept nog
     else:
         e.page[parent].right = pg
     rebalance(e, s, parent)
-    return pg
 
 
-cdef inline void page_erase(Engine* e, Ladder* s, uint32_t pg) noexcept nogil:
-    """Take an empty page out of the tree, the thread and the cache."""
+cdef inline void far_unlink(Engine* e, Ladder* s, uint32_t pg) noexcept nogil:
+    """Take a page out of the tree and the thread. O(log far pages)."""
     cdef Page* p = e.page + pg
     cdef uint32_t up = p.parent
     cdef uint32_t m, c
-    cdef uint32_t slot = <uint32_t>(p.key & (PAGE_CACHE - 1))
     if p.prev != NIL:
         e.page[p.prev].next = p.next
     else:
-        s.best_page = p.next
+        s.far_first = p.next
     if p.next != NIL:
         e.page[p.next].prev = p.prev
-    if s.cache[slot] == pg:
-        s.cache[slot] = NIL
     if p.left == NIL or p.right == NIL:
         c = p.left if p.left != NIL else p.right
         replace_child(e, s, up, pg, c)
@@ -219,24 +223,111 @@ cdef inline void page_erase(Engine* e, Ladder* s, uint32_t pg) noexcept nogil:
         e.page[p.left].parent = m
         e.page[m].height = p.height
     rebalance(e, s, up)
-    p.next = e.page_free
-    e.page_free = pg
-    e.n_pages -= 1
 
 
-cdef inline uint32_t page_find(Engine* e, Ladder* s, int64_t key) noexcept nogil:
-    """Page with this key, NIL if there is none. O(1) from the cache, else O(log pages)."""
-    cdef uint32_t slot = <uint32_t>(key & (PAGE_CACHE - 1))
-    cdef uint32_t n = s.cache[slot]
-    if likely(n != NIL and e.page[n].key == key):
-        return n
-    n = s.root
-    while n != NIL:
-        if e.page[n].key == key:
-            s.cache[slot] = n
-            return n
+cdef inline uint32_t far_find(const Engine* e, const Ladder* s, int64_t key) noexcept nogil:
+    """Far page with this key, NIL if there is none."""
+    cdef uint32_t n = s.root
+    while n != NIL and e.page[n].key != key:
         n = e.page[n].left if key < e.page[n].key else e.page[n].right
-    return NIL
+    return n
+
+
+cdef inline uint32_t far_from(const Engine* e, const Ladder* s, int64_t key) noexcept nogil:
+    """First far page with at least this key, NIL if there is none."""
+    cdef uint32_t n = s.root
+    cdef uint32_t found = NIL
+    while n != NIL:
+        if e.page[n].key >= key:
+            found = n
+            n = e.page[n].left
+        else:
+            n = e.page[n].right
+    return found
+
+
+cdef inline uint32_t far_before(const Engine* e, const Ladder* s, int64_t key) noexcept nogil:
+    """Last far page with a smaller key, NIL if there is none."""
+    cdef uint32_t n = s.root
+    cdef uint32_t found = NIL
+    while n != NIL:
+        if e.page[n].key < key:
+            found = n
+            n = e.page[n].right
+        else:
+            n = e.page[n].left
+    return found
+
+
+# ---- the window ---------------------------------------------------------------------------------------------
+
+
+cdef inline bint in_window(const Ladder* s, int64_t key) noexcept nogil:
+    return <uint64_t>(key - s.base) < WINDOW
+
+
+cdef inline void window_move(Engine* e, Ladder* s, int64_t base) noexcept nogil:
+    """Let the window begin at another page: at most 64 pages leave it, at most 64 come in."""
+    cdef uint32_t old[64]
+    cdef uint32_t i, pg, nxt
+    cdef int64_t key
+    for i in range(<uint32_t>WINDOW):
+        old[i] = s.window[i]
+        s.window[i] = NIL
+    s.occupied = 0
+    key = s.base
+    s.base = base
+    s.far_ops = 0
+    for i in range(<uint32_t>WINDOW):
+        pg = old[i]
+        if pg == NIL:
+            continue
+        if e.page[pg].bits == 0:
+            page_release(e, pg)
+        elif in_window(s, key + i):
+            s.window[key + i - base] = pg
+            s.occupied |= <uint64_t>1 << (key + i - base)
+        else:
+            e.page[pg].key = key + i
+            far_link(e, s, pg)
+    pg = far_from(e, s, base)
+    while pg != NIL and in_window(s, e.page[pg].key):
+        nxt = e.page[pg].next
+        far_unlink(e, s, pg)
+        s.window[e.page[pg].key - base] = pg
+        s.occupied |= <uint64_t>1 << (e.page[pg].key - base)
+        pg = nxt
+
+
+cdef inline uint32_t page_find(const Engine* e, const Ladder* s, int64_t key) noexcept nogil:
+    """Page with this key, NIL if there is none; a page of the window may be empty."""
+    if likely(in_window(s, key)):
+        return s.window[key - s.base]
+    return far_find(e, s, key)
+
+
+cdef inline uint32_t page_make(Engine* e, Ladder* s, int64_t key) noexcept nogil:
+    """New empty page for a key that has none."""
+    cdef uint32_t pg
+    if not in_window(s, key):
+        if s.n_levels == 0:
+            # Nothing is anywhere: the window goes where the price is, its empty pages come along.
+            s.base = key - WINDOW // 2
+            pg = s.window[WINDOW // 2]
+            if pg != NIL:
+                return pg
+        else:
+            s.far_ops += 1
+            if s.far_ops >= MOVE_AFTER:
+                window_move(e, s, (s.best >> 6) - WINDOW // 4)
+    pg = page_alloc(e)
+    e.page[pg].bits = 0
+    if in_window(s, key):
+        s.window[key - s.base] = pg
+    else:
+        e.page[pg].key = key
+        far_link(e, s, pg)
+    return pg
 
 
 # ---- levels ---------------------------------------------------------------------------------------
@@ -246,10 +337,10 @@ cdef inline void ladder_init(Ladder* s, uint32_t instrument_id) noexcept nogil:
     memset(s, 0, sizeof(Ladder))
     s.best = I64_MAX
     s.best_level = NIL
-    s.best_page = NIL
+    s.far_first = NIL
     s.root = NIL
     s.book = instrument_id
-    memset(s.cache, 0xFF, sizeof(s.cache))
+    memset(s.window, 0xFF, sizeof(s.window))
 
 
 cdef inline uint32_t ladder_find(Engine* e, Ladder* s, int64_t rank) noexcept nogil:
@@ -265,15 +356,15 @@ cdef inline uint32_t ladder_find(Engine* e, Ladder* s, int64_t rank) noexcept no
 
 cdef inline uint32_t ladder_get(Engine* e, Ladder* s, int64_t rank, int64_t px) noexcept nogil:
     """Level at this rank, made where it is missing; the caller has checked level_available."""
+    cdef int64_t key = rank >> 6
     cdef uint32_t pg, lv
     cdef Page* p
     cdef Level* l
     if rank == s.best:
         return s.best_level
-    pg = page_find(e, s, rank >> 6)
+    pg = page_find(e, s, key)
     if unlikely(pg == NIL):
-        pg = page_insert(e, s, rank >> 6)
-        s.cache[(rank >> 6) & (PAGE_CACHE - 1)] = pg
+        pg = page_make(e, s, key)
     p = e.page + pg
     if (p.bits >> (rank & 63)) & 1:
         return p.level[rank & 63]
@@ -287,6 +378,8 @@ cdef inline uint32_t ladder_get(Engine* e, Ladder* s, int64_t rank, int64_t px) 
     l.icebergs = 0
     p.bits |= <uint64_t>1 << (rank & 63)
     p.level[rank & 63] = lv
+    if likely(in_window(s, key)):
+        s.occupied |= <uint64_t>1 << (key - s.base)
     s.n_levels += 1
     if rank < s.best:
         s.best = rank
@@ -294,36 +387,65 @@ cdef inline uint32_t ladder_get(Engine* e, Ladder* s, int64_t rank, int64_t px) 
     return lv
 
 
+cdef inline uint32_t first_level(const Engine* e, const Ladder* s, int64_t* rank) noexcept nogil:
+    """Best level by looking at the pages; the ladder is not empty."""
+    cdef uint32_t pg = s.far_first
+    cdef uint32_t d, b
+    cdef int64_t key
+    if likely(s.occupied != 0) and (likely(pg == NIL) or e.page[pg].key > s.base):
+        d = ctz64(s.occupied)
+        key = s.base + d
+        pg = s.window[d]
+    else:
+        key = e.page[pg].key
+    b = ctz64(e.page[pg].bits)
+    rank[0] = key * 64 + b
+    return e.page[pg].level[b]
+
+
 cdef inline void ladder_drop(Engine* e, Ladder* s, uint32_t lv, int64_t rank) noexcept nogil:
     """Erase an empty level."""
-    cdef uint32_t pg = page_find(e, s, rank >> 6)
+    cdef int64_t key = rank >> 6
+    cdef uint32_t pg = page_find(e, s, key)
     cdef Page* p = e.page + pg
-    cdef uint32_t b
     p.bits &= ~(<uint64_t>1 << (rank & 63))
     level_release(e, lv)
     s.n_levels -= 1
     if p.bits == 0:
-        page_erase(e, s, pg)
+        if likely(in_window(s, key)):
+            s.occupied &= ~(<uint64_t>1 << (key - s.base))
+        else:
+            far_unlink(e, s, pg)
+            page_release(e, pg)
     if rank == s.best:
-        if s.best_page == NIL:
+        if s.n_levels == 0:
             s.best = I64_MAX
             s.best_level = NIL
         else:
-            p = e.page + s.best_page
-            b = ctz64(p.bits)
-            s.best = p.key * 64 + b
-            s.best_level = p.level[b]
+            s.best_level = first_level(e, s, &s.best)
 
 
 cdef inline uint32_t ladder_next(Engine* e, Ladder* s, int64_t rank) noexcept nogil:
     """Level with the smallest rank above `rank` (which must have a level), NIL at the end."""
-    cdef uint32_t pg = page_find(e, s, rank >> 6)
-    cdef uint64_t bits = e.page[pg].bits
+    cdef int64_t key = rank >> 6
+    cdef uint32_t pg = page_find(e, s, key)
+    cdef uint64_t bits
+    cdef uint32_t d
     # Two shifts: a single shift by 64 would be undefined.
-    bits = (bits >> (rank & 63)) >> 1
+    bits = (e.page[pg].bits >> (rank & 63)) >> 1
     if bits != 0:
         return e.page[pg].level[(rank & 63) + 1 + ctz64(bits)]
-    pg = e.page[pg].next
+    if in_window(s, key):
+        d = <uint32_t>(key - s.base)
+        bits = (s.occupied >> d) >> 1
+        if bits != 0:
+            pg = s.window[d + 1 + ctz64(bits)]
+        else:
+            pg = far_from(e, s, s.base + WINDOW)
+    else:
+        pg = e.page[pg].next
+        if key < s.base and s.occupied != 0 and (pg == NIL or e.page[pg].key > s.base):
+            pg = s.window[ctz64(s.occupied)]
     if pg == NIL:
         return NIL
     return e.page[pg].level[ctz64(e.page[pg].bits)]
@@ -331,14 +453,24 @@ cdef inline uint32_t ladder_next(Engine* e, Ladder* s, int64_t rank) noexcept no
 
 cdef inline uint32_t ladder_prev(Engine* e, Ladder* s, int64_t rank) noexcept nogil:
     """Level with the largest rank below `rank` (which must have a level), NIL at the start."""
-    cdef uint32_t pg = page_find(e, s, rank >> 6)
+    cdef int64_t key = rank >> 6
+    cdef uint32_t pg = page_find(e, s, key)
     cdef uint64_t bits = e.page[pg].bits & ((<uint64_t>1 << (rank & 63)) - 1)
-    if bits == 0:
+    if bits != 0:
+        return e.page[pg].level[63 - clz64(bits)]
+    if in_window(s, key):
+        bits = s.occupied & ((<uint64_t>1 << (key - s.base)) - 1)
+        if bits != 0:
+            pg = s.window[63 - clz64(bits)]
+        else:
+            pg = far_before(e, s, s.base)
+    else:
         pg = e.page[pg].prev
-        if pg == NIL:
-            return NIL
-        bits = e.page[pg].bits
-    return e.page[pg].level[63 - clz64(bits)]
+        if key > s.base and s.occupied != 0 and (pg == NIL or e.page[pg].key < s.base):
+            pg = s.window[63 - clz64(s.occupied)]
+    if pg == NIL:
+        return NIL
+    return e.page[pg].level[63 - clz64(e.page[pg].bits)]
 
 
 # ---- queue inside a level -------------------------------------------------------------------------

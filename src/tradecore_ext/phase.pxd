@@ -10,8 +10,9 @@ from tradecore_ext.breaker cimport enter_phase
 from tradecore_ext.gather cimport Scope, end_gathered, gather
 from tradecore_ext.lists cimport taker_finished
 from tradecore_ext.liquidation cimport liquidation_step
+from tradecore_ext.mathx cimport likely
 from tradecore_ext.state cimport NIL, Book, Engine, Timer
-from tradecore_ext.stops cimport elect
+from tradecore_ext.stops cimport elect, forget_prints
 from tradecore_ext.timers cimport TIMER_EXPIRY, TIMER_PHASE, timer_cancel, timer_set
 from tradecore_ext.types cimport (
     TC_ANY,
@@ -31,8 +32,12 @@ cdef enum:
 
 cdef inline void after_book(Engine* e, Book* b) noexcept nogil:
     """Step 5 of a command for the instrument it touched."""
-    taker_finished(e, b)
-    elect(e, b)
+    if likely(e.parents_head == NIL and not (b.trip_status or b.n_stops or b.n_trailing)):
+        if b.phase == TC_PHASE_CONTINUOUS:
+            forget_prints(b)
+    else:
+        taker_finished(e, b)
+        elect(e, b)
     if e.accounts:
         liquidation_step(e)
 
@@ -61,6 +66,7 @@ cdef inline void expire_day(Engine* e, uint32_t instrument_id) noexcept nogil:
 cdef inline void uncross_command(Engine* e, uint32_t instrument_id, uint8_t phase, int64_t ref_px) noexcept nogil:
     """UNCROSS, already validated."""
     uncross(e, e.book + instrument_id, instrument_id, ref_px, phase, SP_PHASE_COMMAND)
+    taker_finished(e, e.book + instrument_id)
     if phase == TC_PHASE_CLOSED:
         expire_day(e, instrument_id)
     after_book(e, e.book + instrument_id)

@@ -152,7 +152,8 @@ cdef inline void replace_order(Engine* e, const tc_command* c, const tc_terms* t
     v.limit = 0
     v.scope = 0
     x.requeue = False
-    memset(&res, 0, sizeof(res))
+    if e.accounts:
+        memset(&res, 0, sizeof(res))
     status = check_replace(e, c, t, slot, &x, &v, &res)
     if unlikely(status != 0):
         emit_reject(

@@ -30,10 +30,10 @@ from tradecore_ext.image cimport (
     WalletRecord,
 )
 from tradecore_ext.instrument cimport open_book
+from tradecore_ext.held cimport link_order
 from tradecore_ext.keytable cimport position_find, position_get, wallet_find, wallet_get
 from tradecore_ext.ladder cimport ladder_get, level_append, level_available, rank_of
 from tradecore_ext.mathx cimport unlikely
-from tradecore_ext.risk cimport link_order
 from tradecore_ext.state cimport (
     NIL,
     OF_HELD,
@@ -252,7 +252,7 @@ cdef inline bint order_sound(const Engine* e, const OrderRecord* r) noexcept nog
     """Codes and quantities that the kernel relies on without looking again."""
     if r.instrument_id >= e.max_instruments or not e.book[r.instrument_id].exists or r.order_id == 0:
         return False
-    if r.order_id >> 63 or r.side - 1 > 1 or r.ord_type - 1 > 5 or r.tif > 6 or r.stp > 4 or r.has_terms > 1:
+    if r.order_id >> 63 or r.side < 1 or r.side > 2 or r.ord_type < 1 or r.ord_type > 6 or r.tif > 6 or r.stp > 4 or r.has_terms > 1:
         return False
     if not in_lots(r.order_qty) or not in_lots(r.cum_qty) or r.leaves_qty < 1 or not in_lots(r.leaves_qty):
         return False

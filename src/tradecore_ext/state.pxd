@@ -96,9 +96,9 @@ cdef struct Level:           # 32 bytes
     uint32_t count
     uint32_t icebergs
 
-cdef struct Page:            # 64 neighbouring ranks; nodes of a threaded AVL tree by key
+cdef struct Page:            # 64 neighbouring ranks; far pages are nodes of a threaded AVL tree by key
     uint64_t bits            # bit i: rank key*64+i has a level
-    int64_t key
+    int64_t key              # far pages only
     uint32_t left
     uint32_t right
     uint32_t parent
@@ -109,19 +109,21 @@ cdef struct Page:            # 64 neighbouring ranks; nodes of a threaded AVL tr
     uint32_t level[64]
 
 cdef enum:
-    PAGE_CACHE = 32          # direct-mapped by key, in front of the tree
+    WINDOW = 64              # pages of the window around the touch: 4,096 prices
 
 cdef struct Ladder:
-    int64_t best             # rank of the best level, RANK_NONE when empty
-    uint32_t best_level
-    uint32_t best_page       # leftmost page
+    int64_t best             # rank of the best level, I64_MAX when empty
     int64_t qty              # leaves of the whole side
-    uint32_t root
-    uint32_t n_levels
     uint64_t n_orders
+    int64_t base             # key of the window's first page
+    uint64_t occupied        # bit d: page base + d has a level
+    uint32_t best_level
+    uint32_t root            # tree of far pages
+    uint32_t far_first       # leftmost far page
+    uint32_t n_levels
     uint32_t book            # instrument_id
-    uint32_t reserved[5]
-    uint32_t cache[32]
+    uint32_t far_ops         # far pages made since the window moved
+    uint32_t window[64]      # pages of the window, NIL where never used; empty ones stay
 
 cdef struct Timer:
     uint64_t deadline
@@ -162,6 +164,9 @@ cdef struct IdTable:         # order_id -> slot: linear probing, backward-shift 
     uint64_t mask
     uint32_t shift           # home = tag >> shift
     uint32_t reserved
+    uint64_t used
+    uint64_t max_mask
+    uint64_t* spare          # the other half of the memory, for growing
     uint64_t key0            # seed of the keyed hash: ids are chosen outside, collisions must not be
     uint64_t key1
 

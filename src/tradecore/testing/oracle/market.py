@@ -107,9 +107,9 @@ def uncross(e: OracleEngine, inst: Instrument, ref: int, phase: int, status: int
     e.touched.add(inst.id)
     if changed:
         phase_event(e, inst, status)
-        if phase == PH.CLOSED:
-            end_of_day(e, inst)
     e.drain()
+    if changed and phase == PH.CLOSED:
+        end_of_day(e, inst)
 
 
 def auction_price(inst: Instrument, ref: int) -> tuple[int, int, int]:
