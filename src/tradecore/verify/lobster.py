@@ -35,7 +35,7 @@ from tradecore.data.lobster import (
 )
 from tradecore.verify.report import Failure, FileResult, Progress
 
-__all__ = ["DayResult", "judge", "replay_day"]
+__all__ = ["DayResult", "FlowCheck", "follow", "judge", "replay_day"]
 
 _CHUNK: Final = 4096
 _SHOWN: Final = 20
@@ -145,8 +145,21 @@ def _merged(executions: list[Execution]) -> list[Execution]:
     return joined
 
 
-class _FlowCheck:
-    """The second question: recorded aggressors through the matching engine."""
+class FlowCheck:
+    """The second question: recorded aggressors through the matching engine.
+
+    Parameters
+    ----------
+    levels : int
+        Levels per side of the day's snapshots.
+    result : DayResult
+        Receives the counts.
+
+    Attributes
+    ----------
+    book : LobsterBook
+        The book that the day is replayed into.
+    """
 
     def __init__(self, levels: int, result: DayResult) -> None:
         self.book = LobsterBook(levels, Phase.CONTINUOUS)
@@ -231,13 +244,34 @@ def replay_day(day: LobsterDay, progress: Progress | None = None) -> DayResult:
     progress : callable, optional
     """
     result = DayResult()
-    rows, flow = _RowCheck(day.levels, result), _FlowCheck(day.levels, result)
+    rows = _RowCheck(day.levels, result)
+    _seed(rows.book, day.book[0].tolist())
+    rows.compare(0, day.book[0].tolist())
+    follow(day, FlowCheck(day.levels, result), rows=rows, progress=progress)
+    return result
+
+
+def follow(
+    day: LobsterDay,
+    flow: FlowCheck,
+    *,
+    rows: _RowCheck | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Replay a day as orders: seed the book from its first row, then send message after message.
+
+    Parameters
+    ----------
+    day : LobsterDay
+    flow : FlowCheck
+        A new one; receives the orders.
+    rows : optional
+        Compared on every row along the way.
+    progress : callable, optional
+    """
     runs = aggressor_runs(day.messages)
     total = len(day.messages)
-    first = day.book[0].tolist()
-    _seed(rows.book, first)
-    _seed(flow.book, first)
-    rows.compare(0, first)
+    _seed(flow.book, day.book[0].tolist())
     pending: list[Execution] = []
     snapshots: list[Row] = []
     start, run, side = 0, -1, int(Side.BUY)
@@ -256,7 +290,8 @@ def replay_day(day: LobsterDay, progress: Progress | None = None) -> DayResult:
         number_of = runs[part].tolist()
         for i, snapshot in enumerate(day.book[part].tolist()):
             row = begin + i
-            rows.row(row, m, i, snapshot)
+            if rows is not None:
+                rows.row(row, m, i, snapshot)
             if m.kind[i] == EXECUTE_HIDDEN:
                 continue
             if number_of[i] != run:
@@ -271,7 +306,6 @@ def replay_day(day: LobsterDay, progress: Progress | None = None) -> DayResult:
         if progress:
             progress(day.name, min(begin + _CHUNK, total), total)
     finish()
-    return result
 
 
 def _replay_expectation(day: LobsterDay) -> dict[str, Any] | None:
