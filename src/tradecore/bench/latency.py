@@ -4,9 +4,9 @@ Three views of the same runs, because a virtual machine is stopped by its host n
 engine can answer meanwhile:
 
 - ``latency/p...``: every command of every run, stalls included. Nothing is left out.
-- ``latency/repeatable-p...``: each command's median over the runs. What the engine itself makes slow is
-  slow in every run, because the stream is the same; a stall of the machine hits other commands each
-  time. This shows the engine's own slow commands.
+- ``latency/repeatable-p...``: each command's median over the runs. What the engine itself makes
+  slow is slow in every run, because the stream is the same; a stall of the machine hits other
+  commands each time. This shows the engine's own slow commands.
 - ``latency/machine-p...``: gaps of a loop that only reads the clock, before and after each run.
 """
 

@@ -25,7 +25,7 @@ __all__ = ["PERCENTILES", "STALL_NS", "Run", "control", "open_loop", "percentile
 
 PERCENTILES = (50.0, 75.0, 90.0, 95.0, 99.0, 99.5, 99.9, 99.95, 99.99, 99.999, 100.0)
 STALL_NS = 50_000
-"""Two readings of the clock with nothing between them that lie further apart: the machine stood still."""
+"""The machine stood still: two readings of the clock, nothing between them, lie further apart."""
 
 Int64s = npt.NDArray[np.int64]
 
@@ -130,7 +130,8 @@ def control(duration_ns: int, clock: Callable[[], int] = perf_counter_ns) -> Int
     while now - start < duration_ns:
         now = clock()
         stamp(now)
-    return np.diff(np.frombuffer(readings, np.int64))
+    read = np.frombuffer(readings, np.int64)
+    return read[1:] - read[:-1]
 
 
 def percentiles(values: Int64s) -> dict[float, int]:
