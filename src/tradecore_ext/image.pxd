@@ -13,6 +13,7 @@ from tradecore_ext.ladder cimport ladder_next, rank_of
 from tradecore_ext.mathx cimport unlikely
 from tradecore_ext.state cimport (
     NIL,
+    OF_HELD,
     OF_LINKED,
     Book,
     Engine,
@@ -203,7 +204,8 @@ cdef inline void put_order(Engine* e, OrderWriter* w, uint32_t slot) noexcept no
     r.tif = o.tif
     r.stp = o.stp
     r.state = o.state
-    if e.accounts:
+    if o.flags & OF_HELD:
+        # A pending list member has no hold yet; its slot still has the figures of the order before it.
         r.hold = e.money[slot].hold
         r.adverse = e.money[slot].adverse
         r.fee_rem = e.money[slot].fee_rem
