@@ -247,3 +247,28 @@ def test_malformed_limits_change_nothing() -> None:
     assert v.limits(QTY, scope=2, group_id=4)[0] == "REJECTED LIMITS CAPACITY_GROUPS 4/4"
     assert v.limits(QTY, account_id=9)[0] == "REJECTED LIMITS UNKNOWN_ACCOUNT 0/0"
     assert refused(v, 1, BUY, 6, 90) == [305, 6, 5, 1]
+
+
+def test_a_replace_counts_as_if_the_old_order_were_gone() -> None:
+    v = venue()
+    v.order(1, BUY, 10, 90)
+    v.order(1, BUY, 5, 80)
+    both = POSITION | GROSS
+    v.limits(both, account_id=1, max_position_qty=20, max_gross_notional=1_400)
+
+    def replace(**fields: int) -> list[str]:
+        return v.send(build.replace(order_id=1, account_id=1, **fields))
+
+    # 15 + 5 lots stay within 20; 15 at 67 are 1005, 400 work beside it.
+    assert replace(order_qty=16, px=10) == ["REPLACE_REJECTED REPLACE_ORDER LIMIT_POSITION 21/20"]
+    assert replace(order_qty=15, px=67) == [
+        "REPLACE_REJECTED REPLACE_ORDER LIMIT_GROSS_NOTIONAL 1405/1400"
+    ]
+    assert replace(order_qty=15, px=66) == ["REPLACED 1 buy 15@66 OK"]
+    v.limits(QTY | NOTIONAL, account_id=1, max_order_qty=15, max_order_notional=975)
+    assert replace(px=65) == ["REPLACED 1 buy 15@65 OK"]
+    assert replace(px=66) == ["REPLACE_REJECTED REPLACE_ORDER LIMIT_ORDER_NOTIONAL 990/975"]
+    v.limits(both | QTY, account_id=1, max_order_qty=14)
+    assert replace(px=64) == ["REPLACE_REJECTED REPLACE_ORDER LIMIT_ORDER_QTY 15/14"]
+    # Less at the same price needs no permission.
+    assert replace(order_qty=3) == ["REPLACED 1 buy 3@65 OK"]
