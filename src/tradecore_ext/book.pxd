@@ -116,6 +116,13 @@ cdef inline bint rests(uint8_t tif) noexcept nogil:
 # ---- the end of an order ----------------------------------------------------------------------------
 
 
+cdef inline void leave_pending(Engine* e, Book* b, uint32_t slot) noexcept nogil:
+    """A pending list member begins to work, or dies."""
+    e.order[slot].state = ST_ACTIVE
+    if e.order[slot].flags & OF_TRAILING:
+        b.pending_trailing -= 1
+
+
 cdef inline void take_out(Engine* e, uint32_t slot) noexcept nogil:
     """Remove a live order from the list its state says it stands in."""
     cdef Order* o = e.order + slot
@@ -144,6 +151,7 @@ cdef inline void take_out(Engine* e, uint32_t slot) noexcept nogil:
                     n = e.terms[e.order[n].terms].next_child
                 e.terms[e.order[n].terms].next_child = t.next_child
             t.parent = NIL
+        leave_pending(e, b, slot)
     o.state = ST_ACTIVE
 
 
@@ -363,8 +371,6 @@ cdef inline int64_t affordable(const Engine* e, const Book* b, const Order* o, i
     """Lots that the rest of a cash order buys or sells at px, a multiple of the instrument's lot."""
     cdef int128 price = mul128(px, b.spec.multiplier)
     cdef int64_t lots = <int64_t>(<int128>e.terms[o.terms].cash_left / price)
-    if lots > b.max_order_qty:
-        lots = b.max_order_qty
     return lots - lots % b.spec.lot
 
 
@@ -569,8 +575,6 @@ cdef inline int match_prorata_level(
             end_order(e, slot, TC_EVT_EXPIRED, S_REDUCE_ONLY)
             return M_ENDED
         q = min64(q, cap)
-    if o.flags & OF_LINKED:
-        cancel_sibling(e, slot)
     allocate(e, b, lv, q)
     # What was allocated is filled in that order; a maker that dies meanwhile as somebody's sibling is
     # passed over, and the loop looks at the level again.
@@ -579,6 +583,8 @@ cdef inline int match_prorata_level(
         if e.order[n].state == ST_RESTING and e.order[n].level == lv and e.share[i] > 0:
             if e.order[n].flags & OF_LINKED:
                 cancel_sibling(e, n)
+            if o.flags & OF_LINKED:
+                cancel_sibling(e, slot)
             fill_any(e, b, opp, slot, n, px, e.share[i])
     return M_NEXT
 

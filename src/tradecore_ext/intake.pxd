@@ -16,7 +16,7 @@ from tradecore_ext.arena cimport (
     terms_available,
 )
 from tradecore_ext.breaker cimport breaker_speak
-from tradecore_ext.book cimport can_rest, end_order, rests
+from tradecore_ext.book cimport can_rest, end_order, leave_pending, rests
 from tradecore_ext.emit cimport emit_order, emit_reject
 from tradecore_ext.gather cimport Scope, end_gathered, gather
 from tradecore_ext.ladder cimport level_available
@@ -229,9 +229,10 @@ cdef inline uint16_t check_filters(
 
 
 cdef inline uint16_t check_capacity(
-    Engine* e, Book* b, const tc_command* c, const tc_terms* t, uint32_t orders, uint32_t terms
+    Engine* e, Book* b, const tc_command* c, const tc_terms* t, uint32_t orders, uint32_t terms,
+    uint32_t trailing
 ) noexcept nogil:
-    """Checks 12, for a command that needs so many slots in all."""
+    """Checks 12, for a command that needs so many slots in all and has brought so many trailing stops."""
     if unlikely(e.live + orders > e.max_orders):
         return SI_CAPACITY_ORDERS
     if terms and not terms_available(e, terms):
@@ -240,7 +241,7 @@ cdef inline uint16_t check_capacity(
         return SI_CAPACITY_TIMERS
     if is_stop_type(c.ord_type):
         if t.trailing_bps:
-            if b.n_trailing >= b.spec.max_trailing:
+            if b.n_trailing + b.pending_trailing + trailing >= b.spec.max_trailing:
                 return SI_CAPACITY_TRAILING
         elif not level_available(e):
             return SI_CAPACITY_LEVELS
@@ -418,7 +419,7 @@ cdef inline void new_order(Engine* e, const tc_command* c, const tc_terms* t, ui
     if likely(status == 0):
         status = check_working(e, c, t, &n, &res, &v)
         if likely(status == 0):
-            status = check_capacity(e, e.book + c.instrument_id, c, t, 1, 1 if t != NULL else 0)
+            status = check_capacity(e, e.book + c.instrument_id, c, t, 1, 1 if t != NULL else 0, 0)
     if unlikely(status != 0):
         emit_reject(
             e, TC_EVT_REJECTED, status, TC_CMD_NEW_ORDER, c.order_id, c.account_id, c.instrument_id, c.side,
@@ -514,6 +515,7 @@ cdef inline void new_list(Engine* e, const tc_list* h) noexcept nogil:
     cdef Verdict v
     cdef Book* b
     cdef uint64_t second_id
+    cdef uint32_t trailing = 0
     v.observed = 0
     v.limit = 0
     v.scope = 0
@@ -524,7 +526,9 @@ cdef inline void new_list(Engine* e, const tc_list* h) noexcept nogil:
         for i in range(count):
             status = check_order(e, m[i].c, m[i].t, h.sent_ts_ns, id_tag(&e.ids, m[i].c.order_id), &v)
             if status == 0:
-                status = check_capacity(e, e.book + h.instrument_id, m[i].c, m[i].t, i + 1, i + 1)
+                status = check_capacity(e, e.book + h.instrument_id, m[i].c, m[i].t, i + 1, i + 1, trailing)
+            if m[i].t != NULL and m[i].t.trailing_bps:
+                trailing += 1
             if status:
                 break
     if status == 0:
@@ -544,6 +548,8 @@ cdef inline void new_list(Engine* e, const tc_list* h) noexcept nogil:
         m[i].slot = create_order(e, m[i].c, m[i].t, True)
         enter_ids(e, m[i].slot)
         e.order[m[i].slot].state = ST_PENDING
+        if e.order[m[i].slot].flags & OF_TRAILING:
+            b.pending_trailing += 1
     if h.contingency != TC_LIST_OTO:
         link_pair(e, m[count - 2].slot, m[count - 1].slot)
     if working == 1:
@@ -564,11 +570,11 @@ cdef inline void new_list(Engine* e, const tc_list* h) noexcept nogil:
     for i in range(count):
         emit_accepted_member(e, &m[i], i >= working)
     second_id = m[1].c.order_id
-    e.order[m[0].slot].state = ST_ACTIVE
+    leave_pending(e, b, m[0].slot)
     place(e, b, m[0].slot, m[0].c.px)
     breaker_speak(e, b, h.instrument_id)
     if working == 2 and e.order[m[1].slot].state == ST_PENDING and e.order[m[1].slot].order_id == second_id:
-        e.order[m[1].slot].state = ST_ACTIVE
+        leave_pending(e, b, m[1].slot)
         place(e, b, m[1].slot, m[1].c.px)
     after_book(e, b)
 

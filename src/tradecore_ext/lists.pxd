@@ -6,7 +6,7 @@ happens inside matching; putting a list into the engine is intake.pxd's.
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from tradecore_ext.book cimport end_order_at, execute, limit_rank_of
+from tradecore_ext.book cimport end_order_at, execute, leave_pending, limit_rank_of
 from tradecore_ext.breaker cimport breaker_speak
 from tradecore_ext.emit cimport emit_order
 from tradecore_ext.ladder cimport level_available
@@ -115,11 +115,11 @@ cdef inline void activate(Engine* e, uint32_t first) noexcept nogil:
             r2.need -= min64(r1.need, r2.need)
             e.order[second].flags |= OF_HELD
             risk_accept(e, second, &n2, &r2)
-    e.order[first].state = ST_ACTIVE
+    leave_pending(e, b, first)
     place(e, b, first, e.terms[e.order[first].terms].px)
     breaker_speak(e, b, b.ladder[0].book)
     if second != NIL and e.order[second].state == ST_PENDING and e.order[second].order_id == second_id:
-        e.order[second].state = ST_ACTIVE
+        leave_pending(e, b, second)
         place(e, b, second, e.terms[e.order[second].terms].px)
         breaker_speak(e, b, b.ladder[0].book)
 

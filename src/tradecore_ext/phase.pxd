@@ -64,7 +64,9 @@ cdef inline void expire_day(Engine* e, uint32_t instrument_id) noexcept nogil:
 
 
 cdef inline void uncross_command(Engine* e, uint32_t instrument_id, uint8_t phase, int64_t ref_px) noexcept nogil:
-    """UNCROSS, already validated."""
+    """UNCROSS, already validated; as every phase command it ends the instrument's timer."""
+    if e.book[instrument_id].phase_timer != NIL:
+        timer_cancel(e, e.book[instrument_id].phase_timer)
     uncross(e, e.book + instrument_id, instrument_id, ref_px, phase, SP_PHASE_COMMAND)
     taker_finished(e, e.book + instrument_id)
     if phase == TC_PHASE_CLOSED:

@@ -125,7 +125,7 @@ cdef inline uint16_t check_replace(
             v.scope = res.scope
             return status
     if o.state == ST_RESTING:
-        if x.requeue:
+        if x.requeue and o.flags & TC_FLAG_POST_ONLY:
             status = entry_rules(e, b, o, x.px, 0, &v.observed, &v.limit)
             if status:
                 return status

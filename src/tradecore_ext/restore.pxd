@@ -301,7 +301,10 @@ cdef inline void place_restored(Engine* e, Book* b, uint32_t slot, int64_t px) n
     """Put the order where its state says it stands; records come in queue order."""
     cdef Order* o = e.order + slot
     cdef int which
-    if o.state == ST_RESTING:
+    if o.state == ST_PENDING:
+        if o.flags & OF_TRAILING:
+            b.pending_trailing += 1
+    elif o.state == ST_RESTING:
         which = o.side - 1
         level_append(e, &b.ladder[which], ladder_get(e, &b.ladder[which], rank_of(which, px), px), slot)
         if o.flags & OF_ICEBERG:

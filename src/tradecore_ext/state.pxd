@@ -158,6 +158,8 @@ cdef struct Book:
     uint16_t trip_status     # breaker tripped by the taker in flight, 0 none
     uint8_t restricted       # no account may enter orders (RESTRICT with account TC_ANY)
     uint8_t reserved[3]
+    uint32_t pending_trailing  # trailing stops among the pending list members
+    uint32_t reserved1
 
 cdef struct IdTable:         # order_id -> slot: linear probing, backward-shift deletion
     uint64_t* entry          # tag << 32 | slot + 1; 0 empty
