@@ -101,7 +101,7 @@ def compare(
     state_every : int
         Commands between comparisons of ``state()`` (0: never), where the engine offers it.
     audit_each : bool
-        Call ``engine.audit()`` after every batch, where the engine offers it.
+        Call ``engine.check()`` after every batch: it raises where a sum is wrong.
     coverage : Coverage, optional
         Counts the oracle's events.
     """
@@ -116,7 +116,7 @@ def compare(
         try:
             have = bytes(engine.apply(buffer))
             if audit_each:
-                engine.audit()
+                engine.check()
         except Exception as error:  # noqa: BLE001  # whatever it is, it is the finding
             return Difference(at + len(chunk) - 1, f"{type(error).__name__}: {error}", commands)
         found = _first(have, want)
