@@ -119,6 +119,9 @@ def test_every_status_name_is_a_reason() -> None:
     for status in Status:
         assert status in allowed_statuses(status.name)
     assert allowed_statuses("post-only") == {Status.WOULD_CROSS}
+    assert allowed_statuses("Price band (upper)") == {Status.PRICE_BAND}
+    assert Status.STP in allowed_statuses(["TICK", "STP_TAKER"])
+    assert Status.UNKNOWN_ORDER not in allowed_statuses("STP_TAKER")
     with pytest.raises(ValueError, match="not understood"):
         allowed_statuses("BECAUSE")
 

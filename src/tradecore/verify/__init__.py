@@ -24,6 +24,13 @@ def _pnl(path: str, progress: Progress | None = None) -> FileResult:
     return pnl_report.judge(path, progress)
 
 
+def _lots(path: str, progress: Progress | None = None) -> FileResult:
+    """Judge lot reports. Imported on demand, as above."""
+    from tradecore.verify import lots
+
+    return lots.judge(path, progress)
+
+
 _JUDGES: dict[str, Judge] = {
     "matching": matching.judge,
     "pnl": _pnl,
@@ -33,6 +40,7 @@ _JUDGES: dict[str, Judge] = {
     "lobster": lobster.judge,
     "captures": captures.judge,
     "itch": itch.judge,
+    "lots": _lots,
 }
 
 

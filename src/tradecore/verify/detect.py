@@ -28,10 +28,11 @@ _OBJECTS: Final[dict[str, tuple[str, ...]]] = {
     "pnl": ("inputs", "expected"),
     "cointossx": ("init", "aggressor", "expected_book"),
     "manifest": ("file", "sha256_reports"),
+    "lots": ("input", "golden"),
 }
 
 KINDS: Final = (
-    *("matching", "pnl", "edge", "cointossx", "workload", "lobster", "captures", "itch"),
+    *("matching", "pnl", "edge", "cointossx", "workload", "lobster", "captures", "itch", "lots"),
 )
 """Kinds that can be judged."""
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from tradecore.data.source import ByteSource, open_source
 from tradecore.errors import DataError
 
-__all__ = ["Case", "first_object", "read_cases"]
+__all__ = ["Case", "first_object", "read_cases", "read_document"]
 
 _MAX_ARRAY = 1 << 28
 
@@ -75,6 +75,24 @@ def read_cases(path: str) -> Iterator[Case]:
             if not isinstance(value, dict):
                 raise DataError("a JSON object is needed here", source.name, offset)
             yield Case(number, offset, value)
+
+
+def read_document(path: str) -> dict[str, Any]:
+    """Return a file that is one JSON object; plain, gzip or zstd.
+
+    Raises
+    ------
+    DataError
+        No JSON, no object, or larger than a quarter of a gigabyte.
+    """
+    with open_source(path) as source:
+        text = source.read(_MAX_ARRAY)
+        if source.read(1):
+            raise DataError(f"more than {_MAX_ARRAY} bytes", source.name, 0)
+        value = _parse(text.removeprefix(b"\xef\xbb\xbf"), source.name, 0)
+    if not isinstance(value, dict):
+        raise DataError("a JSON object is needed here", path, 0)
+    return value
 
 
 def first_object(head: bytes, complete: bool) -> dict[str, Any] | None:

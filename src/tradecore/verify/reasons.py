@@ -1,12 +1,13 @@
 """Which statuses a reason in somebody else's words may mean.
 
 A scenario's author writes a reason as a word of their own; the schema says to map, not to copy. A
-word is looked up without regard to case, blanks, hyphens and underscores; what is not listed must
-be the name of one of our statuses.
+word is looked up without regard to case, blanks, hyphens and underscores; what is neither listed
+here nor the name of a status is compared part by part with the names.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -50,6 +51,9 @@ _WORDS: Final[dict[frozenset[Status], str]] = {
     frozenset((Status.CANCEL_REQUEST,)): "CANCEL USER USER_REQUEST USER_REQUESTED REQUEST "
     "USER_CANCEL REQUESTED",
     frozenset((Status.ICEBERG_PARTS,)): "DISPLAY ICEBERG MAX_ICEBERG_PARTS",
+    frozenset((Status.LOT, Status.MIN_QTY, Status.MAX_QTY, Status.BAD_FIELD)): "QTY QUANTITY "
+    "ORDER_QTY QTY_FILTER",
+    frozenset((Status.TICK, Status.PRICE_BAND, Status.BAD_FIELD)): "PRICE PX",
     frozenset((Status.BAD_FIELD, Status.BAD_COMBINATION)): "INVALID INVALID_QTY BAD_QTY ZERO_QTY "
     "INVALID_PRICE BAD_PRICE INVALID_ORDER BAD_ORDER NO_PRICE",
 }
@@ -62,6 +66,15 @@ def _plain(word: str) -> str:
 _MEANINGS: Final = {
     _plain(word): statuses for statuses, words in _WORDS.items() for word in words.split()
 }
+# Parts of names that are in too many of them to tell one from another.
+_COMMON: Final = frozenset(
+    re.findall(
+        "[A-Z]+",
+        "ORDER ORDERS LIMIT MARKET PRICE PX QTY QUANTITY BAD INVALID NO NOT THE OF MIN MAX ID IS "
+        "IN WOULD SIZE UNKNOWN ACCOUNT INSTRUMENT CAPACITY STATE BELOW REMAINDER REQUEST CHANGE "
+        "ONLY REJECT REJECTED EXPIRED CANCEL CANCELLED CANCELED USER IMMEDIATE ALREADY REST",
+    )
+)
 _NAMES: Final = {_plain(status.name): status for status in Status}
 
 
@@ -71,15 +84,28 @@ def allowed_statuses(reason: Any) -> frozenset[Status]:
     Raises
     ------
     ValueError
-        A word that is neither listed here nor the name of a status.
+        A word that says nothing about any status.
     """
     words: Iterable[Any] = reason if isinstance(reason, list) else [reason]
     found: set[Status] = set()
     for word in words:
-        plain = _plain(str(word))
-        if plain in _NAMES:
-            found.add(_NAMES[plain])
-        found |= _MEANINGS.get(plain, frozenset())
-        if plain not in _NAMES and plain not in _MEANINGS:
+        meant = _meaning(str(word))
+        if not meant:
             raise ValueError(f"the reason {word!r} is not understood")
+        found |= meant
     return frozenset(found)
+
+
+def _meaning(word: str) -> set[Status]:
+    """Return what one word means: by itself, else by the telling parts it shares with our names."""
+    plain = _plain(word)
+    exact = {_NAMES[plain]} if plain in _NAMES else set()
+    exact |= _MEANINGS.get(plain, frozenset())
+    if exact:
+        return exact
+    parts = set(re.findall(r"[A-Z]+", word.upper())) - _COMMON
+    found = {status for status in Status if parts & (set(status.name.split("_")) - _COMMON)}
+    for statuses, words in _WORDS.items():
+        if parts & (set(re.findall(r"[A-Z]+", words)) - _COMMON):
+            found |= statuses
+    return found

@@ -48,7 +48,7 @@ class FileResult(msgspec.Struct, frozen=True, kw_only=True):
         As the caller named it, or as it was found under the folder that the caller named.
     kind : str
         What the content is: ``matching``, ``pnl``, ``edge``, ``cointossx``, ``workload``,
-        ``lobster``, ``captures``, ``itch``.
+        ``lobster``, ``captures``, ``itch``, ``lots``.
     passed, failed : int
         Expectations that hold and that do not.
     lines : list of str
