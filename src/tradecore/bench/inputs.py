@@ -84,13 +84,15 @@ def generated(name: str, commands: int) -> Input:
     work = make(name, commands)
     needs = work.needs
     accounts = needs.accounts > 0
+    # A short stream does not reach every instrument, but its accounts hold them all.
+    listed = needs.instruments if work.spec is None else work.spec.instruments
     config = EngineConfig(
         accounts=accounts,
         max_instruments=needs.instruments,
         max_orders=needs.orders + 64,
         max_accounts=max(needs.accounts, 1),
         max_groups=1,
-        max_assets=max(needs.assets, 1),
+        max_assets=max(needs.assets, listed + 1),
         max_wallets=needs.holdings + 2 * needs.accounts + 1024,
         # A position comes into being with the first order of an account in an instrument.
         max_positions=_pairs(work.messages.account_id, work.messages.instrument_id) + 1024,

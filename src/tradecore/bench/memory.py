@@ -191,15 +191,19 @@ def allocations(setting: Setting) -> list[Result]:
         tracemalloc.stop()
     rest = batches[quarter:]
     _watch(apply, rest[:1])  # the first pass over the watching code may allocate
+    own, _, _ = _watch(apply, [])  # what the watching itself leaves behind
     heap, blocks, faults = _watch(apply, rest[1:])
+    watched = sum(map(len, rest[1:]))
     same("allocations", state, engine.state_hash())
     return [
         setting.result(
             "memory/steady-heap-growth",
-            "bytes",
-            [float(max(heap, 0))],
+            "bytes/command",
+            [max(heap - own, 0) / max(watched, 1)],
             conditions={"commands": len(work) - half, "batch": BATCH, "accounts": True},
             observed={
+                "malloc_bytes": heap,
+                "of_them_the_watchers": own,
                 "python_blocks": blocks,
                 "tracemalloc_peak_bytes": traced,
                 "page_faults": faults,
