@@ -1,4 +1,4 @@
-"""Makers: a ladder of post-only quotes around an estimate of the fair value, moved all the time."""
+"""Makers: a ladder of quotes around an estimate of the fair value, moved all the time."""
 
 from __future__ import annotations
 
@@ -64,13 +64,15 @@ class Makers:
         estimate = (3 * view.fair[instrument] + view.mid[instrument]) // 4
         away = self._half[maker] + self._level[visit] * self._gap[maker] + chance.below(n, 3)
         px = estimate - skew + sign * away
-        # Post-only: a quote through the market as it was a moment ago would mostly be refused.
-        px = np.where(
+        # Half of the makers never take: what would go through the market as it was a moment ago
+        # stops in front of it. The others trade with whoever is wrong, so the market moves.
+        inside = np.where(
             side == 0,
             np.minimum(px, view.ask[instrument] - 1),
             np.maximum(px, view.bid[instrument] + 1),
         )
-        px = np.maximum(px, 1)
+        passive = maker % 2 == 0
+        px = np.maximum(np.where(passive, inside, px), 1)
         live = part.slots.live[slots]
         drop = live & chance.chance(n, _CANCEL_PPM)
         move = live & ~drop & (px != part.slots.px[slots]) & view.accepts[instrument]
@@ -95,6 +97,6 @@ class Makers:
         part["ord_type"][fresh] = OrdType.LIMIT
         part["tif"][fresh] = Tif.GTC
         part["stp"][fresh] = Stp.EXPIRE_TAKER
-        part["flags"][fresh] = OrderFlag.POST_ONLY
+        part["flags"][fresh] = np.where(passive[fresh], OrderFlag.POST_ONLY, 0)
         iceberg = fresh[chance.chance(len(fresh), _ICEBERG_PPM)]
         part["display_qty"][iceberg] = np.maximum(qty[iceberg] // 4, 1)

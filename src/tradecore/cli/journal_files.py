@@ -11,15 +11,24 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+import numpy as np
 
 import tradecore
+from tradecore.dtypes import COMMAND
 from tradecore.engine import EngineConfig
 from tradecore.errors import ConfigError, JournalError
-from tradecore.journal import digest_config
+from tradecore.journal import digest_config, records
 from tradecore.journal_format import SEGMENT_HEAD_BYTES, SegmentHead, decode_segment_head
-from tradecore.storage import FileJournal, list_segments
+from tradecore.storage import FileJournal, list_segments, read_segments
 
-__all__ = ["CONFIG_NAME", "create_journal", "is_journal", "load_config", "segment_head"]
+__all__ = [
+    "CONFIG_NAME",
+    "create_journal",
+    "first_time",
+    "is_journal",
+    "load_config",
+    "segment_head",
+]
 
 CONFIG_NAME: Final = "engine.json"
 _SOURCE: Final = 1
@@ -45,7 +54,9 @@ def create_journal(folder: str, config: EngineConfig) -> FileJournal:
         build=f"tradecore {tradecore.__version__}",
     )
     try:
-        text = msgspec.json.format(msgspec.json.encode(config), indent=2)
+        fields = msgspec.structs.asdict(config)
+        del fields["id_seed"]  # a secret of the process, without effect on any result
+        text = msgspec.json.format(msgspec.json.encode(fields), indent=2)
         (path / CONFIG_NAME).write_bytes(text + b"\n")
     except OSError:
         journal.abandon()
@@ -117,3 +128,13 @@ def load_config(path: Path, named: str | None) -> EngineConfig:
             f"{digest_config(config).hex()[:16]}, the journal says {head.config_digest.hex()[:16]})"
         )
     return config
+
+
+def first_time(path: Path) -> int:
+    """Return the log time of a journal's first command that carries one, 0 if none does."""
+    for record in records(read_segments(path)):
+        for envelope in record.envelopes():
+            times = np.frombuffer(envelope.frames, COMMAND)["ts_ns"][:1]
+            if len(times) and int(times[0]):
+                return int(times[0])
+    return 0

@@ -6,6 +6,7 @@ Redrawn a few times a second whatever the session does meanwhile; it only reads.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 from tradecore.agents import CLASSES
@@ -14,7 +15,9 @@ from tradecore.cli.session import Session
 from tradecore.cli.words import cash_text, clock_text
 from tradecore.codes import EventKind, Phase
 
-__all__ = ["LiveView"]
+__all__ = ["LiveView", "grid", "ladder_text", "panel"]
+
+Levels = list[tuple[int, int, int]]
 
 _REDRAW_S: Final = 0.2
 _LADDER_TURN_S: Final = 3.0
@@ -105,13 +108,14 @@ class LiveView:
         return Panel(row, title=self._title, title_align="left", border_style="blue")
 
 
-def _panel(content: Any, title: str) -> Any:
+def panel(content: Any, title: str) -> Any:
+    """Return a titled frame around something."""
     from rich.panel import Panel
 
     return Panel(content, title=title, title_align="left", border_style="dim", padding=(0, 1))
 
 
-def _grid(*columns: tuple[str, str]) -> Any:
+def grid(*columns: tuple[str, str]) -> Any:
     """Return an empty table without lines; columns are (heading, justification)."""
     from rich.table import Table
 
@@ -122,12 +126,32 @@ def _grid(*columns: tuple[str, str]) -> Any:
 
 
 def _ladder(session: Session, at: int, lines: int, width: int) -> Any:
-    from rich.text import Text
-
     plan = session.market.plans[at]
     per_side = max(1, (lines - 1) // 2)
     bids = session.engine.depth(plan.instrument_id, 1, per_side)
     asks = session.engine.depth(plan.instrument_id, 2, per_side)
+    text = ladder_text(bids, asks, per_side, width, plan.px_text)
+    return panel(text, f"{plan.symbol} book, lots")
+
+
+def ladder_text(
+    bids: Levels, asks: Levels, per_side: int, width: int, px_text: Callable[[float], str]
+) -> Any:
+    """Return a book as a coloured ladder, best prices in the middle.
+
+    Parameters
+    ----------
+    bids, asks : list of (px, qty, orders)
+        Best first.
+    per_side : int
+        Lines of each side; the asks are pushed down to the spread.
+    width : int
+        Characters of a line.
+    px_text : callable
+        Writes a price.
+    """
+    from rich.text import Text
+
     largest = max((level[1] for level in (*bids, *asks)), default=1)
     bar = max(4, width - 22)
     text = Text(no_wrap=True)
@@ -135,7 +159,7 @@ def _ladder(session: Session, at: int, lines: int, width: int) -> Any:
     def draw(level: tuple[int, int, int], colour: str) -> None:
         px, qty, _ = level
         filled = max(1, qty * bar // largest)
-        text.append(f"{plan.px_text(px):>11} ", colour)
+        text.append(f"{px_text(px):>11} ", colour)
         text.append(f"{qty:>7,} ")
         text.append("█" * filled + "\n", colour)
 
@@ -150,7 +174,7 @@ def _ladder(session: Session, at: int, lines: int, width: int) -> Any:
         text.append("\n")
     for level in bids:
         draw(level, _BUY)
-    return _panel(text, f"{plan.symbol} book, lots")
+    return text
 
 
 def _markets(session: Session, wide: bool) -> Any:
@@ -159,7 +183,7 @@ def _markets(session: Session, wide: bool) -> Any:
     columns = [("", "left"), ("last", "right"), ("change", "right")]
     if wide:
         columns.append(("turnover", "right"))
-    table = _grid(*columns, ("phase", "left"))
+    table = grid(*columns, ("phase", "left"))
     score, view = session.score, session.market.view
     for at, plan in enumerate(session.market.plans[:6]):
         px = int(score.last_px[at])
@@ -175,13 +199,13 @@ def _markets(session: Session, wide: bool) -> Any:
         calm = bool(view.open[at])
         name = "open" if calm else phase.name.lower()
         table.add_row(*row, Text(name, "" if calm else "bold yellow"))
-    return _panel(table, "markets")
+    return panel(table, "markets")
 
 
 def _tape(session: Session, lines: int) -> Any:
     from rich.text import Text
 
-    table = _grid(("", "left"), ("", "left"), ("price", "right"), ("lots", "right"))
+    table = grid(("", "left"), ("", "left"), ("price", "right"), ("lots", "right"))
     recent = list(session.trades)[::-1][: max(1, lines - 1)]
     for trade in recent:
         plan = session.market.plans[trade.instrument]
@@ -192,7 +216,7 @@ def _tape(session: Session, lines: int) -> Any:
             Text(plan.px_text(trade.px), colour),
             Text(f"{trade.qty:,}"),
         )
-    return _panel(table, "last trades")
+    return panel(table, "last trades")
 
 
 def _results(session: Session, wide: bool) -> Any:
@@ -201,7 +225,7 @@ def _results(session: Session, wide: bool) -> Any:
     columns = [("", "left"), ("accounts", "right"), ("turnover", "right")]
     if wide:
         columns.append(("fees", "right"))
-    table = _grid(*columns, ("PnL", "right"))
+    table = grid(*columns, ("PnL", "right"))
     score, people = session.score, session.market.people
     pnl, fees = score.by_class(score.pnl()), score.by_class(score.fees)
     for index, name in enumerate(CLASSES):
@@ -214,13 +238,13 @@ def _results(session: Session, wide: bool) -> Any:
         if wide:
             row.append(Text(cash_text(int(fees[index]))))
         table.add_row(*row, Text(cash_text(value, sign=True), _BUY if value >= 0 else _SELL))
-    return _panel(table, "participants, USD")
+    return panel(table, "participants, USD")
 
 
 def _pace(session: Session, elapsed: float) -> Any:
     from rich.text import Text
 
-    table = _grid(("", "left"), ("", "right"))
+    table = grid(("", "left"), ("", "right"))
     table.show_header = False
     total = max(session.make_s + session.engine_s + session.look_s, 1e-9)
     kinds = session.kinds
@@ -233,4 +257,4 @@ def _pace(session: Session, elapsed: float) -> Any:
         ("time in engine", f"{session.engine_s / total:.0%}"),
     ):
         table.add_row(Text(name, "dim"), Text(value, "bold" if name == "engine" else ""))
-    return _panel(table, f"throughput, {elapsed:.0f} s")
+    return panel(table, f"throughput, {elapsed:.0f} s")

@@ -70,7 +70,7 @@ def audit_engine(engine: Engine) -> Audit:
     code, observed, expected, where = engine.audit()
     detail = f"check {code} at {where}: {observed} where {expected} was expected" if code else ""
     totals: dict[int, int] = {}
-    accounts = wallets = held = 0
+    accounts = wallets = held = isolated = 0
     config = engine.config
     for account_id in range(config.max_accounts) if config.accounts else ():
         try:
@@ -82,12 +82,16 @@ def audit_engine(engine: Engine) -> Audit:
             wallets += 1
             totals[wallet.asset_id] = totals.get(wallet.asset_id, 0) + wallet.total
             held += wallet.hold - wallet.initial_margin
-            # Isolated margin lies in the position; its instrument's quote asset is not shown, so
-            # it is left to the kernel's own audit where there is any.
-    imbalance = 0
+        isolated += sum(position.iso_margin for position in view.positions)
+    differences = []
     for asset_id, total in totals.items():
         own = engine.ledger(asset_id)
-        imbalance = max(imbalance, abs(total + own["fees"] + own["clearing"] - own["deposits"]))
+        differences.append(total + own["fees"] + own["clearing"] - own["deposits"])
+    if isolated:
+        # Money inside isolated positions is in none of the wallets, and a position does not say in
+        # which asset; the sum over all assets still has to come out.
+        differences = [sum(differences) + isolated]
+    imbalance = max(map(abs, differences), default=0)
     return Audit(
         assets=len(totals),
         accounts=accounts,

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-__all__ = ["Progress", "Screen", "count_text", "rate_text", "size_text"]
+__all__ = ["FileProgress", "Progress", "Screen", "count_text", "rate_text", "size_text"]
 
 
 def count_text(number: float) -> str:
@@ -46,10 +46,16 @@ class Progress(Protocol):
     def advance(self, amount: float) -> None:
         """Say that `amount` more is done."""
 
+    def describe(self, what: str) -> None:
+        """Say what is being done now."""
+
 
 class _Silent:
     def advance(self, amount: float) -> None:
         """Nobody is looking."""
+
+    def describe(self, what: str) -> None:
+        """Nobody is listening."""
 
 
 class _Bar:
@@ -58,6 +64,35 @@ class _Bar:
 
     def advance(self, amount: float) -> None:
         self._bar.advance(self._task, amount)
+
+    def describe(self, what: str) -> None:
+        self._bar.update(self._task, description=what)
+
+
+class FileProgress:
+    """Moves one bar along while several files are worked on, as ``progress(path, done, total)``.
+
+    Parameters
+    ----------
+    bar : Progress
+        Its total counts files.
+    what : str
+        What is being done to them.
+    """
+
+    def __init__(self, bar: Progress, what: str) -> None:
+        self._bar, self._what = bar, what
+        self._path = ""
+        self._shown = 0.0
+
+    def __call__(self, path: str, done: int, total: int) -> None:
+        """Take over how far the work on a file is."""
+        if path != self._path:
+            self._path, self._shown = path, 0.0
+            self._bar.describe(f"{self._what} {path}")
+        share = done / total if total else 0.0
+        self._bar.advance(share - self._shown)
+        self._shown = share
 
 
 class Screen:
@@ -132,7 +167,7 @@ class Screen:
             from rich import box
             from rich.table import Table
 
-            table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+            table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1))
             for i, name in enumerate(columns):
                 table.add_column(name, justify="right" if i else "left", no_wrap=True)
             for row in rows:

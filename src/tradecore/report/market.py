@@ -40,6 +40,8 @@ class MarketPicture(msgspec.Struct, kw_only=True):
         When depth was sampled.
     depth : list of (bids, asks)
         The samples.
+    unit : str
+        What the time axis counts.
     """
 
     title: str
@@ -50,6 +52,7 @@ class MarketPicture(msgspec.Struct, kw_only=True):
     depth_tick: float
     depth_seconds: list[float]
     depth: list[tuple[Levels, Levels]]
+    unit: str = "seconds of log time"
 
 
 def draw_market(picture: MarketPicture) -> Figure:
@@ -122,14 +125,20 @@ def _draw_map(figure: Figure, axes: Any, picture: MarketPicture) -> None:
     axes.set_ylim(low * tick, high * tick)
     axes.grid(False)
     axes.ticklabel_format(useOffset=False, style="plain", axis="y")
-    axes.set_xlabel("seconds of log time (bids green, asks orange, last price black)")
+    axes.set_xlabel(f"{picture.unit} (bids green, asks orange, last price black)")
+
+
+def _near(levels: Levels) -> Levels:
+    """Return the levels that hold 90 % of a side: the far ones would squeeze the rest."""
+    total = np.cumsum([level[1] for level in levels])
+    return levels[: int(np.searchsorted(total, 0.9 * total[-1])) + 1] if levels else levels
 
 
 def _draw_end(axes: Any, picture: MarketPicture) -> None:
-    axes.set_title("depth at the end")
+    axes.set_title("depth at the end, nearest 90 %")
     if not picture.depth:
         return
-    bids, asks = picture.depth[-1]
+    bids, asks = (_near(levels) for levels in picture.depth[-1])
     for levels, colour, name in ((bids, _BID, "bids"), (asks, _ASK, "asks")):
         if not levels:
             continue
@@ -144,7 +153,7 @@ def _draw_end(axes: Any, picture: MarketPicture) -> None:
     axes.tick_params(axis="x", rotation=30)
     axes.set_xlabel("price")
     axes.set_ylabel("lots up to the price")
-    axes.legend(loc="upper center")
+    axes.legend(loc="lower center")
 
 
 def _draw_equity(axes: Any, picture: MarketPicture) -> None:
@@ -153,7 +162,7 @@ def _draw_equity(axes: Any, picture: MarketPicture) -> None:
     for (name, curve), colour in zip(picture.equity.items(), COLOURS, strict=False):
         axes.plot(picture.seconds, curve / 1e3, color=colour, linewidth=1.2, label=name)
     axes.set_ylabel("thousand USD")
-    axes.set_xlabel("seconds of log time")
+    axes.set_xlabel(picture.unit)
     axes.legend(loc="best", ncols=2)
 
 
@@ -163,7 +172,7 @@ def _draw_prices(axes: Any, picture: MarketPicture, *, relative: bool = True) ->
         if len(curve):
             shown = (curve / curve[0] - 1) * 100 if relative else curve
             axes.plot(picture.seconds, shown, color=colour, linewidth=1, label=name)
-    axes.set_xlabel("seconds of log time")
+    axes.set_xlabel(picture.unit)
     axes.ticklabel_format(useOffset=False, style="plain", axis="y")
     if 1 < len(picture.prices) <= 8:
         axes.legend(loc="best")
