@@ -209,13 +209,14 @@ cdef inline uint64_t run_batch(Engine* e, const tc_command* c, uint64_t n) noexc
                 ahead += 1
             tag = ring[i & (RING - 1)].tag
         else:
-            tag = tags[i & (TAGS - 1)]
             while ahead <= i:
                 prefetch(c + (ahead + AHEAD_LINE if ahead + AHEAD_LINE < n else i))
                 if ahead + AHEAD_TAG < n:
                     fetch_tag(e, c + ahead + AHEAD_TAG, tags + ((ahead + AHEAD_TAG) & (TAGS - 1)))
                     fetch_named(e, c + ahead + AHEAD_NAMED, tags[(ahead + AHEAD_NAMED) & (TAGS - 1)])
                 ahead += 1
+            # Only now: a bad frame may skip more commands than were hashed ahead.
+            tag = tags[i & (TAGS - 1)]
         e.in_seq += 1
         run_command(e, c + i, n - i, tag)
         i += 1 + <uint64_t>c[i].cont
