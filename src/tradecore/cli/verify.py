@@ -34,7 +34,8 @@ everything holds."""
 _EXAMPLES = """\
   tradecore verify vectors/ data/
   tradecore verify matching.jsonl
-  tradecore verify orders.bin.zst --expect "$(cat orders.sha256)""""
+  tradecore verify orders.bin.zst --expect "$(cat orders.sha256)"
+"""
 
 
 def add(commands: Commands) -> None:
