@@ -134,13 +134,16 @@ def _read_terms(view: memoryview, spec: InstrumentSpec) -> dict[str, Any]:
 
 
 def _read_list(raw: dict[str, Any], view: memoryview, catalog: Catalog) -> m.NewOrderList:
+    members = tuple(from_frames(view[FRAME_BYTES:], catalog)) if raw["cont"] else ()
+    if not all(isinstance(member, m.NewOrder) for member in members):
+        raise ConfigError("members of a list are new orders")
     return m.NewOrderList(
         ts_ns=raw["ts_ns"],
         list_id=raw["list_id"],
         account_id=raw["account_id"],
         instrument=catalog.instrument(raw["instrument_id"]).symbol,
         contingency=Contingency(raw["contingency"]).name.lower(),  # type: ignore[arg-type]
-        members=tuple(from_frames(view[FRAME_BYTES:], catalog)),  # type: ignore[arg-type]
+        members=members,  # type: ignore[arg-type]
         sent_ts_ns=raw["sent_ts_ns"],
         session_id=raw["session_id"],
     )
