@@ -218,7 +218,7 @@ class Run:
 
 
 def differences(run: Run, book: dict[str, Any]) -> list[str]:
-    """Compare a finished run with its vector; `book` as {side: [[px, [[id, visible], ...]], ...]}."""
+    """Compare a run with its vector; `book` is {side: [[px, [[id, visible], ...]], ...]}."""
     expect = run.case["expect"]
     wrong: list[str] = []
 

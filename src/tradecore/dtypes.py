@@ -1,8 +1,8 @@
 """Numpy dtypes of every frame, built from the layout that the C compiler reports.
 
-Nothing is written down twice: field names, offsets and sizes come from ``tradecore_ext._abi``, so an
-array of these dtypes over a buffer *is* the array of C structs. All dtypes are packed, little-endian
-and carry their reserved fields, which must stay zero.
+Nothing is written down twice: field names, offsets and sizes come from ``tradecore_ext._abi``, so
+an array of these dtypes over a buffer *is* the array of C structs. All dtypes are packed,
+little-endian and carry their reserved fields, which must stay zero.
 """
 
 from __future__ import annotations

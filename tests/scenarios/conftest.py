@@ -1,4 +1,4 @@
-"""``--bless``: rewrite the expected events of scenario files; read the difference before committing."""
+"""``--bless``: rewrite the expected events of scenario files; read the diff before committing."""
 
 from __future__ import annotations
 

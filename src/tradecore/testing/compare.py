@@ -78,6 +78,11 @@ class Coverage:
             self.hits[events[at + 24], events[at + 26] | events[at + 27] << 8] += 1
 
 
+def _no_states(_engine: Any, _oracle: Any) -> str | None:
+    """Compare nothing."""
+    return None
+
+
 def compare(
     commands: Sequence[bytes],
     engine: Any,
@@ -85,6 +90,7 @@ def compare(
     *,
     batches: random.Random | None = None,
     state_every: int = 0,
+    states: Callable[[Any, Any], str | None] = _no_states,
     audit_each: bool = False,
     coverage: Coverage | None = None,
 ) -> Difference | None:
@@ -99,7 +105,9 @@ def compare(
     batches : random.Random, optional
         Draws batch sizes from 1 to 64; without it commands go one by one.
     state_every : int
-        Commands between comparisons of ``state()`` (0: never), where the engine offers it.
+        Commands between comparisons of the states (0: never).
+    states : callable
+        Says where two states differ, or None.
     audit_each : bool
         Call ``engine.check()`` after every batch: it raises where a sum is wrong.
     coverage : Coverage, optional
@@ -117,7 +125,7 @@ def compare(
             have = bytes(engine.apply(buffer))
             if audit_each:
                 engine.check()
-        except Exception as error:  # noqa: BLE001  # whatever it is, it is the finding
+        except Exception as error:  # whatever it is, it is the finding
             return Difference(at + len(chunk) - 1, f"{type(error).__name__}: {error}", commands)
         found = _first(have, want)
         if found:
@@ -129,7 +137,7 @@ def compare(
             return _fence(engine, at - 1, commands)
         if state_every and since >= state_every:
             since = 0
-            apart = difference_of_states(engine, oracle)
+            apart = states(engine, oracle)
             if apart:
                 return Difference(at - 1, apart, commands)
     return None
@@ -164,28 +172,6 @@ def _position(commands: Sequence[bytes], in_seq: int) -> int:
         if at < 0:
             return index
     return len(commands) - 1
-
-
-def difference_of_states(engine: Any, oracle: Any) -> str | None:
-    """Return the first path at which ``engine.state()`` and ``oracle.state()`` differ."""
-    reader = getattr(engine, "state", None)
-    return None if reader is None else _walk("state", reader(), oracle.state())
-
-
-def _walk(path: str, have: Any, want: Any) -> str | None:
-    if isinstance(have, dict) and isinstance(want, dict):
-        for key in sorted({*have, *want}, key=str):
-            found = _walk(f"{path}.{key}", have.get(key), want.get(key))
-            if found:
-                return found
-        return None
-    if isinstance(have, list) and isinstance(want, list) and len(have) == len(want):
-        for i, (a, b) in enumerate(zip(have, want, strict=True)):
-            found = _walk(f"{path}[{i}]", a, b)
-            if found:
-                return found
-        return None
-    return None if have == want else f"{path}: engine {have}, oracle {want}"
 
 
 def minimise(

@@ -46,13 +46,19 @@ class MoneyCommands:
         self.assets = sorted({spec["base_asset"] for spec in source.specs} | {0})
         self.kinds = {k: w for k, w in KINDS.items() if self.rng.random() < 0.7} or {"deposit": 1}
         self.rich = self.rng.choice((3, 30, 300))
+        if source.ruin:
+            self.kinds = {k: w for k, w in self.kinds.items() if k not in ("kill", "restrict")}
+            self.kinds["deposit"] = 6
+            self.rich = self.rng.choice((1, 3))
 
     @staticmethod
-    def extend_spec(rng: random.Random, spec: dict[str, int], people: int) -> None:
+    def extend_spec(
+        rng: random.Random, spec: dict[str, int], people: int, ruin: bool = False
+    ) -> None:
         """Add fees, margin tiers and liquidation terms to the definition of an instrument."""
         spec["maker_fee_ppm"] = rng.choice((0, 0, 100, 2_500, -50))
         spec["taker_fee_ppm"] = rng.choice((0, 0, 250, 5_000, 333_333))
-        if rng.random() < 0.5:
+        if not ruin and rng.random() < 0.5:
             return
         spec["instrument_type"] = 1
         im = rng.choice((10_000, 50_000, 200_000))
@@ -74,18 +80,10 @@ class MoneyCommands:
         rng, s = self.rng, self.source
         made = []
         for number in range(s.people + 1):
-            made.append(
-                build.admin(
-                    C.ACCOUNT,
-                    ts_ns=s.now,
-                    account_id=number,
-                    group_id=rng.randint(0, GROUPS),
-                    contra_account_id=rng.choice((0, 0, 0, 7)),
-                )
-            )
-            for asset in self.assets:
-                if rng.random() < 0.9:
-                    made.append(self._deposit(number, asset))
+            group, trade = rng.randint(0, GROUPS), rng.choice((0, 0, 0, 7))
+            funded = [asset for asset in self.assets if rng.random() < 0.9]
+            made += [self._open(number, group, trade)]
+            made += [self._deposit(number, asset) for asset in funded]
         made += [
             build.admin(C.MARK_PRICE, ts_ns=s.now, instrument_id=i, mark_px=s.middle)
             for i in range(s.instruments)
@@ -139,15 +137,19 @@ class MoneyCommands:
             amount=self._amount() // self.rng.choice((1, 3, 10)),
         )
 
-    def _account(self) -> bytes:
-        rng = self.rng
+    def _open(self, number: int, group: int, trade_group: int) -> bytes:
         return build.admin(
             C.ACCOUNT,
             ts_ns=self.source.now,
-            account_id=rng.choice((self._who(), self._who(), 63, 64)),
-            group_id=rng.choice((0, 1, 2, 3, 7, 8)),
-            contra_account_id=rng.choice((0, 0, 7, 9)),
+            account_id=number,
+            group_id=group,
+            contra_account_id=trade_group,
         )
+
+    def _account(self) -> bytes:
+        rng = self.rng
+        number = rng.choice((self._who(), self._who(), 63, 64))
+        return self._open(number, rng.choice((0, 1, 2, 3, 7, 8)), rng.choice((0, 0, 7, 9)))
 
     def _scope(self) -> dict[str, int]:
         """Return a scope with its id; one in twenty names an id too many."""

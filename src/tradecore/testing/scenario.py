@@ -1,7 +1,8 @@
 """Scenario files: commands and the events they must cause, one rule a file, as plain text.
 
-A file is lines. ``#`` starts a comment, the first comment lines say the rule. ``accounts on`` keeps
-accounts. A line with ``>`` is a command, the lines after it with ``<`` are all its events in order::
+A file is lines. ``#`` starts a comment, the first comment lines say the rule. ``accounts on``
+keeps accounts. A line with ``>`` is a command, the lines after it with ``<`` are all its events in
+order::
 
     > NEW 1 A1 buy 10@100
     <   ACCEPTED #1 A1 i0 buy px 100 qty 10 cum 0 leaves 10 OK

@@ -172,7 +172,7 @@ def _fields(struct_name: str, frame: bytes, skip: tuple[str, ...]) -> str:
 def command_line(command: bytes) -> str:
     """Return one command as text: kind and its fields that are not zero.
 
-    A command that the field names cannot express (unknown kind, odd continuation) is ``RAW`` and hex.
+    A command that field names cannot express (unknown kind, odd continuation) is ``RAW`` and hex.
     """
     kind = int.from_bytes(command[8:10], "little")
     cont = command[10]

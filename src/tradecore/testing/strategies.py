@@ -1,8 +1,8 @@
-"""Random command streams that look for trouble: swarm weights, colliding ids, edge values, bad frames.
+"""Random command streams that look for trouble: swarm weights, colliding ids, edges, bad frames.
 
-Every stream is a function of one seed. A run draws its own weights first (some kinds and features are
-off altogether, so the others meet each other more often), a handful of prices, accounts and order
-ids, then commands without looking at any engine: collisions are the point. `command_streams` offers
+Every stream is a function of one seed. A run draws its own weights first (some kinds and features
+are off altogether, so the others meet each other more often), a handful of prices, accounts and
+order ids, then commands without looking at any engine: collisions are the point. `command_streams` offers
 the same generator to Hypothesis, which then shrinks its draws.
 """
 
@@ -73,13 +73,20 @@ class CommandSource:
             kinds.pop("money", None)
         self._kinds = list(kinds)
         self._weights = [w * rng.choice((1, 1, 2, 4)) for w in kinds.values()]
+        self.ruin = False
         self.instruments = rng.choice((1, 1, 1, 2, 3))
         self.people = rng.choice((2, 3, 5, 8))
+        if accounts and self.instruments == 1:
+            self.instruments = rng.choice((1, 2))
         self.middle = rng.choice((100, 100, 1000, 1 << 20))
         self.spread = rng.choice((2, 5, 12, 40))
         self.ids = rng.choice((12, 30, 80, 160))
         if accounts:
             kinds["mark"] = kinds["money"] = 8
+            self.ruin = rng.random() < 0.4
+            if self.ruin:  # much trading on margin, wild marks: pools walk through all their states
+                self.on -= {"band", "breaker", "filters", "edge_sizes"}
+                kinds = {"order": 60, "cancel": 3, "mark": 20, "money": 5, "time": 3, "replace": 3}
             self._kinds, self._weights = list(kinds), list(kinds.values())
         self.size = rng.choice((3, 10, 100))
         self.now = rng.choice((0, 1, 1_000))
@@ -206,9 +213,9 @@ class CommandSource:
         if resting and "iceberg" in self.on and not spec["algo"] and rng.random() < 0.25:
             f["display_qty"] = max(spec["lot"], f["order_qty"] // rng.choice((2, 3, 7, 150)))
             f["display_qty"] -= f["display_qty"] % spec["lot"]
-        if f["ord_type"] == OrdType.LIMIT and resting:
-            if "post_only" in self.on and rng.random() < 0.15:
-                flags |= OrderFlag.POST_ONLY
+        plain = f["ord_type"] == OrdType.LIMIT and resting
+        if plain and "post_only" in self.on and rng.random() < 0.15:
+            flags |= OrderFlag.POST_ONLY
         if (
             "min_qty" in self.on and f["tif"] != Tif.FOK and not flags
             and f["ord_type"] in (OrdType.LIMIT, OrdType.MARKET) and rng.random() < 0.15
@@ -355,7 +362,7 @@ class CommandSource:
             spec["auction_ns"] = rng.choice((0, 5, 30))
         spec["phase"] = int(rng.choice((Phase.CONTINUOUS,) * 4 + (Phase.AUCTION,)))
         if self.accounts:
-            MoneyCommands.extend_spec(rng, spec, self.people)
+            MoneyCommands.extend_spec(rng, spec, self.people, self.ruin)
         return spec
 
     def _instrument(self) -> bytes:

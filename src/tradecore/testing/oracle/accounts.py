@@ -1,8 +1,8 @@
 """The money side of the naive engine: who may, who holds, who pays. Calls come from matching.
 
-`Accounts` keeps accounts, the firm, groups and the engine's own books (fees, deposits, clearing) and
-answers the hooks of the matching part; admin commands are in `money`, fills in `ledger`, checks in
-`risk`, liquidation in `liquidation`.
+`Accounts` keeps accounts, the firm, groups and the engine's own books (fees, deposits, clearing)
+and answers the hooks of the matching part; admin commands are in `money`, fills in `ledger`, checks
+in `risk`, liquidation in `liquidation`.
 """
 
 from __future__ import annotations
@@ -128,7 +128,8 @@ class Accounts:
 
     def check_replace(self, o: Order, change: Any) -> Refusal | None:
         """Check 9 again, where a replace asks for more than the order had."""
-        change.rechecked = change.px != o.px or change.leaves > o.leaves or change.requeue
+        moved = change.px != o.px or change.stop_px != o.stop_px
+        change.rechecked = moved or change.leaves > o.leaves or change.requeue
         return risk.check(self, risk.Asked(self, o, change)) if change.rechecked else None
 
     @staticmethod
@@ -173,13 +174,13 @@ class Accounts:
         return need_of(o, o.px, o.leaves, o.held.fee_rem, o.held.adverse)
 
     def inherits(self, o: Order, sibling: Order) -> None:
-        """A leg executes: it takes what it lacks out of its sibling's hold."""
+        """Let a leg that executes take what it lacks out of its sibling's hold."""
         if o.held is not None and sibling.held is not None:
             lacks = max(0, self.formula(o) - o.held.hold)
             o.held.hold += min(lacks, sibling.held.hold)
 
     def shrunk(self, o: Order) -> None:
-        """Self-trade prevention took lots away: the hold follows."""
+        """Let the hold follow what self-trade prevention took away."""
         if o.held is None:
             return
         own = self.formula(o)
@@ -190,7 +191,7 @@ class Accounts:
             o.held.hold = min(o.held.hold, own)
 
     def replaced(self, o: Order, change: Any) -> None:
-        """The order has its new values: so does its hold."""
+        """Let the hold follow the new values of a replaced order."""
         if change.rechecked:
             if is_linear(o.inst):
                 o.held.adverse = adverse(o)
@@ -200,7 +201,7 @@ class Accounts:
             o.held.hold = min(o.held.hold, self.formula(o))
 
     def released(self, o: Order) -> None:
-        """The order is over: whatever it held is free."""
+        """Free whatever an order held that is over."""
         self.accounts[o.account].orders.pop(o.id, None)
 
     # ---- trading ------------------------------------------------------------------------------
@@ -220,7 +221,7 @@ class Accounts:
             ledger.book_fill(self, o, px, qty, rate)
 
     def marked(self, inst: Instrument) -> None:
-        """A mark price arrived: every pool that carries the instrument may act on it."""
+        """Let every pool that carries the instrument act on a new mark price."""
         for a in self.accounts.values():
             p = a.positions.get(inst.id)
             if p is not None and p.qty and is_linear(inst):
@@ -233,7 +234,7 @@ class Accounts:
     # ---- commands and events ------------------------------------------------------------------
 
     def may_define(self, c: Any) -> Refusal | None:
-        """Refuse assets beyond the configured number, and a change of fee rates while orders live."""
+        """Refuse assets that are too many, and a change of fee rates while orders live."""
         room = self.e.config.max_assets
         for asset in (c.base_asset, c.quote_asset):
             if asset >= room:

@@ -1,4 +1,4 @@
-"""Everything the naive engine promises about itself, recomputed from scratch; and its state as data."""
+"""What the naive engine promises about itself, recomputed from scratch; and its state as data."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """May this order come in?  Checks 2-8 and 10-12 of a new order, one refusal at a time.
 
-A refusal is a tuple (status, observed, limit, scope); None means passed. Nothing here changes state.
+A refusal is a tuple (status, observed, limit, scope); None means passed. No state changes here.
 """
 
 from __future__ import annotations
@@ -27,9 +27,8 @@ def combination(o: Order) -> bool:
     if o.ord_type == T.MARKET:
         if resting:
             return False
-    elif o.is_stop:
-        if not resting:
-            return False
+    elif o.is_stop and not resting:
+        return False
     if o.is_limit and not o.px:
         return False
     if o.is_stop:
@@ -113,7 +112,7 @@ def filters(
 
 
 def before_risk(e: OracleEngine, o: Order) -> Refusal | None:
-    """Checks 2-8; sets `o.inst`."""
+    """Make checks 2-8; set `o.inst`."""
     if not combination(o):
         return refusal(S.BAD_COMBINATION)
     inst = e.instruments.get(o.inst_id)

@@ -244,7 +244,7 @@ class OracleEngine:
     # ---- looking in -------------------------------------------------------------------------
 
     def book(self, instrument: int) -> dict[str, list[tuple[int, list[tuple[int, int, int]]]]]:
-        """Return both sides as [(px, [(order_id, visible, leaves), ...oldest first]), ...best first]."""
+        """Return both sides as [(px, [(order_id, visible, leaves), ...]), ...], best first."""
         inst = self.instruments[instrument]
         return {
             name: [

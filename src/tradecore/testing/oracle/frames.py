@@ -209,13 +209,13 @@ def _admin(read: str, fine: Callable[[Any], bool] | None = None) -> Callable[...
 
 
 def _tiers(f: Any) -> bool:
-    """Return whether the four margin tiers ascend and each maintenance rate is below its initial."""
+    """Return whether margin tiers ascend, maintenance rates at most their initial ones."""
     before = None
     for i in range(4):
         bound, im, mm = (getattr(f, f"tiers{i}_{name}") for name in _TIER)
         if not mm <= im <= MILLION or bound < 0:
             return False
-        if before is not None and bound and bound <= before or before == 0 and bound:
+        if bound and before is not None and (before == 0 or bound <= before):
             return False
         before = bound
     return True

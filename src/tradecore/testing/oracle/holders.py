@@ -1,7 +1,7 @@
-"""Who has what: accounts, groups and the firm, wallets, positions, holds. Data and simple sums only.
+"""Who has what: accounts, groups, the firm, wallets, positions, holds. Data and simple sums only.
 
-Nothing that can be summed is stored: open quantities, gross notional and holds of a wallet are added
-up from the held orders every time they are asked for.
+Nothing that can be summed is stored: open quantities, gross notional and holds of a wallet are
+added up from the held orders every time they are asked for.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Frames as tuples: `struct` packers built from the compiled layout, and plain integer codes.
 
-The oracle never touches numpy. Each packer covers exactly the fields of one C struct in the order of
-their offsets; the frames have no padding, so a format string is the whole truth.
+The oracle never touches numpy. Each packer covers exactly the fields of one C struct in the order
+of their offsets; the frames have no padding, so a format string is the whole truth.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The liquidation step: pools move through their states until nothing moves.
 
-The step looks at every pool every time, in the one order that the contract fixes, and repeats passes
-until one does nothing. That is slow and leaves no room for a wrong idea of what was touched.
+The step looks at every pool every time, in the one order that the contract fixes, and repeats
+passes until one does nothing. That is slow and leaves no room for a wrong idea of what was touched.
 """
 
 from __future__ import annotations
@@ -41,11 +41,19 @@ def step(book: Accounts) -> bool:
     while True:
         moved = False
         for pool in pools(book):
-            if not exempt(book, pool):
+            if not at_rest(pool) and not exempt(book, pool):
                 moved |= evaluate(book, pool)
         if not moved:
             return acted
         acted = True
+
+
+def at_rest(pool: Pool) -> bool:
+    """Return whether nothing can move the pool: no lots, no debt, no state."""
+    carrier = pool.carrier
+    if carrier.state or carrier.suspended or pool.cash() < 0:
+        return False
+    return not any(p.qty for p in pool.positions())
 
 
 def exempt(book: Accounts, pool: Pool) -> bool:
@@ -337,7 +345,7 @@ def forced_fill(
 
 
 def take_over(book: Accounts, pool: Pool, x: Account) -> None:
-    """The insurance account takes every position at the mark and the pool's cash with it."""
+    """Give every position at the mark, and the pool's cash with it, to the insurance account."""
     for p in pool.carried():
         forced_fill(book, pool.account, p, x, p.inst.mark, abs(p.qty), S.BACKSTOP)
     equity = pool.equity()

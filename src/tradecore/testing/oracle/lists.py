@@ -48,7 +48,7 @@ def _legs(head: Any, members: list[Order]) -> list[Order]:
 
 
 def _shape(head: Any, members: list[Order]) -> Refusal | None:
-    """What a list must be before its members are looked at."""
+    """Check what a list must be before its members are looked at."""
     for o in members:
         if o.account != head.account_id or o.inst_id != head.instrument_id:
             return refusal(S.BAD_LIST)
@@ -74,7 +74,7 @@ def _members(e: OracleEngine, head: Any, members: list[Order]) -> Refusal | None
 
 
 def entry(e: OracleEngine, o: Order) -> Refusal | None:
-    """Checks 9-11 of one order that is about to work."""
+    """Make checks 9-11 of one order that is about to work."""
     return (
         (e.accounts.check(o) if e.accounts is not None else None)
         or checks.would_cross(o, o.px)
@@ -105,7 +105,7 @@ def _act_both(e: OracleEngine, first: Order, second: Order) -> None:
 
 
 def executes(e: OracleEngine, o: Order) -> None:
-    """A leg is about to fill or was triggered: its sibling goes now."""
+    """Cancel the sibling of a leg that is about to fill or was triggered."""
     sibling = o.sibling
     if sibling is not None:
         o.sibling = sibling.sibling = None
@@ -115,7 +115,7 @@ def executes(e: OracleEngine, o: Order) -> None:
 
 
 def ended(e: OracleEngine, o: Order) -> None:
-    """A member was cancelled or expired: its sibling and its children go after it."""
+    """Cancel the sibling and the children of a member that was cancelled or expired."""
     if o.parent is not None:
         o.parent.children.remove(o)
         o.parent = None
@@ -128,7 +128,7 @@ def ended(e: OracleEngine, o: Order) -> None:
 
 
 def completed(e: OracleEngine, o: Order) -> None:
-    """A member filled completely: its children wait for the current taker to finish."""
+    """Queue the children of a completely filled member until the current taker has finished."""
     if o.children:
         children, o.children = o.children, []
         for child in children:

@@ -34,9 +34,7 @@ def margin(inst: Instrument, qty: int, which: int) -> int:
     left = sat(abs(qty) * inst.mark * inst.multiplier)
     floor_of_tier = 0
     total = 0
-    tiers = list(inst.tiers)
-    while len(tiers) > 1 and tiers[-1] == (0, 0, 0):
-        tiers.pop()
+    tiers = inst.tiers
     for i, tier in enumerate(tiers):
         last = i == len(tiers) - 1 or not tier[0]
         part = left if last else min(left, tier[0] - floor_of_tier)
@@ -196,8 +194,7 @@ def pools(book: Accounts) -> list[Pool]:
     found: list[Pool] = []
     for _, a in sorted(book.accounts.items()):
         linear = [p for _, p in sorted(a.positions.items()) if is_linear(p.inst)]
-        for asset in sorted({p.inst.quote_asset for p in linear}):
-            found.append(Pool(a, asset))
+        found += [Pool(a, asset) for asset in sorted({p.inst.quote_asset for p in linear})]
         found += [Pool(a, p.inst.quote_asset, p) for p in linear if p.isolated]
     return found
 

@@ -65,7 +65,7 @@ def crossed(inst: Instrument) -> bool:
 
 
 def trip(e: OracleEngine, inst: Instrument, status: int) -> None:
-    """A breaker tripped and the aggressor is dealt with: halt, then reopen by auction."""
+    """Halt after a breaker tripped and the aggressor was dealt with; reopen by auction."""
     if inst.halt_ns:
         phase, wait = PH.HALTED, inst.halt_ns
     else:
@@ -75,7 +75,7 @@ def trip(e: OracleEngine, inst: Instrument, status: int) -> None:
 
 
 def phase_timer(e: OracleEngine, inst: Instrument, deadline: int) -> None:
-    """The instrument's timer fired: a halt becomes an auction, an auction uncrosses."""
+    """Let a halt become an auction, or an auction uncross, when the timer fires."""
     inst.timer = None
     if inst.phase == PH.HALTED:
         enter(e, inst, PH.AUCTION, S.PHASE_TIMER)

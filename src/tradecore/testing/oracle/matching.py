@@ -1,4 +1,4 @@
-"""An order meets the book: the loop of section 3, FIFO and pro-rata, and what is left afterwards."""
+"""An order meets the book: the loop of section 3, FIFO and pro-rata, and what is left."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def remainder(e: OracleEngine, o: Order, trip: int) -> None:
 
 
 def done(e: OracleEngine, o: Order) -> None:
-    """An order is completely filled: it goes, and its children are due."""
+    """Remove a completely filled order; its children are due."""
     e.forget(o)
     lists.completed(e, o)
 

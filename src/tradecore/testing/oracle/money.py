@@ -32,8 +32,9 @@ FIELDS: Final = {
 }
 
 
-def _done(book: Accounts, c: Any, head: bytes) -> None:
+def _done(book: Accounts, c: Any, head: bytes) -> Answer:
     book.e.reject(head, c.kind, refusal(S.OK), E.DONE)
+    return None
 
 
 def account(book: Accounts, c: Any, head: bytes) -> Answer:
@@ -75,10 +76,11 @@ def _receive(book: Accounts, a: Account, c: Any) -> Answer:
     return None if wallet else book.room_for_wallets(1)
 
 
-def _move(book: Accounts, a: Account, c: Any, amount: int) -> None:
+def _move(book: Accounts, a: Account, c: Any, amount: int) -> Answer:
     wallet = book.wallet(a, c.asset_id)
     wallet.total += amount
     book.balance_event(a.id, amount, wallet.total, c.asset_id, c.kind)
+    return None
 
 
 def deposit(book: Accounts, c: Any, _head: bytes) -> Answer:
@@ -127,7 +129,7 @@ def transfer(book: Accounts, c: Any, _head: bytes) -> Answer:
 
 def _scope(book: Accounts, c: Any) -> Answer | Node:
     """Return the node that a scope names, or why it names none."""
-    if c.account_id and c.scope != SCOPE.ACCOUNT or c.group_id and c.scope != SCOPE.GROUP:
+    if (c.account_id and c.scope != SCOPE.ACCOUNT) or (c.group_id and c.scope != SCOPE.GROUP):
         return refusal(S.BAD_FIELD)
     if c.scope == SCOPE.ACCOUNT:
         return book.accounts.get(c.account_id) or refusal(S.UNKNOWN_ACCOUNT)
@@ -254,7 +256,7 @@ def margin_mode(book: Accounts, c: Any, head: bytes) -> Answer:
     """MARGIN_MODE: cross or isolated, while nothing is open."""
     found = _owner(book, c)
     if not found or not isinstance(found[0], Account):
-        return found  # type: ignore[return-value]
+        return found
     a, inst = found
     if c.state > 1:
         return refusal(S.BAD_FIELD)
@@ -272,7 +274,7 @@ def margin_transfer(book: Accounts, c: Any, head: bytes) -> Answer:
     """MARGIN_TRANSFER: cash into an isolated position, or out of it down to its initial margin."""
     found = _owner(book, c)
     if not found or not isinstance(found[0], Account):
-        return found  # type: ignore[return-value]
+        return found
     a, inst = found
     if not c.amount or abs(c.amount) > MAX_CASH:
         return refusal(S.BAD_FIELD)

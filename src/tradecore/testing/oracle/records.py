@@ -1,7 +1,7 @@
 """What the oracle remembers: orders and instruments, as plain objects with plain attributes.
 
 A book side is a dict from price to a list of orders, oldest first; the best price is `min` or
-`max` of its keys. Nothing is indexed twice and nothing is intrusive: the naive engine must be readable.
+`max` of its keys. Nothing is indexed twice and nothing is intrusive: it must be readable.
 """
 
 from __future__ import annotations
@@ -161,10 +161,11 @@ class Instrument:
         self.max_qty = frame.max_order_qty or (1 << 56)
         self.parts = frame.max_iceberg_parts or 100
         self.trailing_room = frame.max_trailing or 256
-        self.tiers = [
-            (frame[at], frame[at + 1], frame[at + 2])
-            for at in (InstrumentFrame._fields.index(f"tiers{i}_max_notional") for i in range(4))
-        ]
+        first = InstrumentFrame._fields.index("tiers0_max_notional")
+        tiers = [tuple(frame[at : at + 3]) for at in range(first, first + 12, 3)]
+        while len(tiers) > 1 and tiers[-1] == (0, 0, 0):
+            tiers.pop()
+        self.tiers = tiers
 
     def __getattr__(self, name: str) -> int:  # a field of the frame, set by `define`
         raise AttributeError(name)

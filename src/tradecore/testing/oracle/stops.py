@@ -28,7 +28,8 @@ def wait(e: OracleEngine, o: Order) -> None:
     if o.trail:
         look(o, price)
     elif o.touched_by(price):
-        seen(inst, o.side, price)
+        for side in (o.side,) if inst.trigger == TRIGGER.QUOTE else (BUY, SELL):
+            seen(inst, side, price)
 
 
 def look(o: Order, price: int) -> None:
