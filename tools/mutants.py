@@ -26,7 +26,14 @@ BUILD = ROOT / "build" / "mutants"
 # unchanged kernel has to pass within the same time, so slowness alone does not count.
 TIMEOUT_S = 600
 # Quick and specific tests first: a mutant dies at the first failure.
-TESTS = ("tests/scenarios", "tests/property", "tests/unit")
+TESTS = (
+    "tests/scenarios",
+    "tests/unit/engine",
+    "tests/property",
+    "tests/unit/test_storage_recovery.py",
+    "tests/verify/test_matching.py",
+    "tests/verify/test_edge.py",
+)
 COMMANDS = "60000"
 FIRST_FAILURE = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 
