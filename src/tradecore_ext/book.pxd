@@ -675,7 +675,7 @@ cdef inline void rest_order(Engine* e, Book* b, uint32_t slot, int64_t px) noexc
     cdef int64_t rank = rank_of(o.side - 1, px)
     cdef bint better = rank < s.best
     cdef uint32_t lv = ladder_get(e, s, rank, px)
-    if unlikely(b.spec.alloc_top == TC_TOP_BEST):
+    if unlikely(b.spec.alloc_top == TC_TOP_BEST and b.spec.algo == TC_ALGO_PRORATA):
         o.flags = (o.flags | OF_TOP_BEST) if better else (o.flags & ~OF_TOP_BEST)
     o.state = ST_RESTING
     level_append(e, s, lv, slot)

@@ -1,0 +1,172 @@
+"""The plain case, straight through: limit orders that rest and cancels of them, nothing else switched on.
+
+Owner of: speed only, no rule.  Nine commands of ten in a busy market are these two; here they run without the
+questions that only rare terms need.  Everything that is not plain returns False untouched and takes the general way
+(intake.pxd, book.pxd), which gives the same events: the property tests drive both.
+"""
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from tradecore_ext.arena cimport id_erase, id_find, id_insert, order_alloc, order_release
+from tradecore_ext.book cimport S_IOC_REMAINDER, M_ENDED, end_order, filled, match
+from tradecore_ext.emit cimport emit_order
+from tradecore_ext.ladder cimport ladder_drop, ladder_get, level_append, level_available
+from tradecore_ext.mathx cimport likely, unlikely
+from tradecore_ext.phase cimport after_book
+from tradecore_ext.state cimport NIL, ST_RESTING, Book, Engine, Ladder, Level, Order
+from tradecore_ext.types cimport (
+    TC_ALGO_FIFO,
+    TC_EVT_ACCEPTED,
+    TC_EVT_CANCELED,
+    TC_EVT_EXPIRED,
+    TC_MAX_PX,
+    TC_MAX_QTY,
+    TC_PHASE_CONTINUOUS,
+    TC_SIDE_BUY,
+    TC_TIF_DAY,
+    TC_TIF_GTC,
+    TC_TIF_IOC,
+    tc_command,
+)
+
+cdef enum:
+    SP_CANCEL_REQUEST = 413
+
+# The eight bytes at offset 8: kind, cont, side, ord_type, tif, stp, reserved0, lowest first.
+cdef extern from *:
+    """
+    #define TC_PLAIN_MASK 0xFFFF00FF00FFFFFFull /* all but side and tif */
+    #define TC_PLAIN_NEW 0x0000000200000001ull  /* NEW_ORDER, LIMIT, nothing else */
+    #define TC_PLAIN_CANCEL 0x0000000000000002ull
+    """
+    const uint64_t PLAIN_MASK "TC_PLAIN_MASK"
+    const uint64_t PLAIN_NEW "TC_PLAIN_NEW"
+    const uint64_t PLAIN_CANCEL "TC_PLAIN_CANCEL"
+
+
+cdef inline uint64_t code_word(const tc_command* c) noexcept nogil:
+    return (<const uint64_t*>c)[1]
+
+
+cdef inline bint is_plain_new(const tc_command* c) noexcept nogil:
+    """A limit order, GTC, DAY or IOC, without flags or terms, that passes the frame check."""
+    cdef uint64_t w = code_word(c)
+    cdef uint8_t tif = <uint8_t>(w >> 40)
+    return (
+        w & PLAIN_MASK == PLAIN_NEW and <uint8_t>((w >> 24) - 1) <= 1
+        and (tif == TC_TIF_GTC or tif == TC_TIF_IOC or tif == TC_TIF_DAY)
+        and c.flags == 0 and (c.order_id - 1) >> 63 == 0 and c.ts_ns >> 62 == 0
+        and <uint64_t>(c.px - 1) < <uint64_t>TC_MAX_PX and <uint64_t>(c.order_qty - 1) < <uint64_t>TC_MAX_QTY
+    )
+
+
+cdef inline bint is_plain_cancel(const tc_command* c) noexcept nogil:
+    """A cancel that passes the frame check."""
+    return (
+        code_word(c) == PLAIN_CANCEL and (c.order_id - 1) >> 63 == 0 and c.ts_ns >> 62 == 0
+        and (<uint64_t>c.px | <uint64_t>c.order_qty | c.flags | c.instrument_id) == 0
+    )
+
+
+cdef inline bint plain_book(const Book* b) noexcept nogil:
+    """Continuous FIFO trading without filters, breakers or stops to look after."""
+    return (
+        b.exists and b.plain and b.phase == TC_PHASE_CONTINUOUS and not b.breakers
+        and b.spec.algo == TC_ALGO_FIFO and not (b.n_stops | b.n_trailing)
+    )
+
+
+cdef inline bint plain_new(Engine* e, const tc_command* c, uint32_t tag) noexcept nogil:
+    """NEW_ORDER with is_plain_new, matching only. O(1) plus fills."""
+    cdef Book* b = e.book + c.instrument_id
+    cdef Ladder* s
+    cdef Order* o
+    cdef int64_t rank
+    cdef uint32_t slot
+    cdef bint after
+    if c.instrument_id >= e.max_instruments or not plain_book(b) or c.order_qty > b.max_order_qty:
+        return False
+    s = &b.ladder[c.side - 1]
+    if id_find(e, c.order_id, tag) != NIL or e.live >= e.max_orders or not level_available(e):
+        return False
+    if s.qty > ((<int64_t>1) << 62) - c.order_qty:
+        return False
+    slot = order_alloc(e)
+    o = e.order + slot
+    o.order_id = c.order_id
+    o.leaves_qty = c.order_qty
+    o.order_qty = c.order_qty
+    o.cum_qty = 0
+    o.account_id = c.account_id
+    o.instrument_id = c.instrument_id
+    o.terms = NIL
+    o.side = c.side
+    o.ord_type = c.ord_type
+    o.tif = c.tif
+    o.stp = 0
+    o.flags = 0
+    o.in_ids = 0
+    b.n_live += 1
+    emit_order(e, TC_EVT_ACCEPTED, 0, o, c.px)
+    rank = -c.px if c.side == TC_SIDE_BUY else c.px
+    # Ranks of the two sides have opposite signs: the other side's best trades with us up to -rank.
+    if unlikely(b.ladder[2 - c.side].best <= -rank):
+        e.taker_px = c.px
+        b.dyn_ref_px = b.last_px
+        if match(e, b, slot, -rank) == M_ENDED:
+            after_book(e, b)
+            return True
+        if o.leaves_qty == 0:
+            filled(e, slot)
+            after_book(e, b)
+            return True
+        after = True
+    else:
+        after = False
+    if unlikely(c.tif == TC_TIF_IOC):
+        e.taker_px = c.px
+        end_order(e, slot, TC_EVT_EXPIRED, S_IOC_REMAINDER)
+    else:
+        o.state = ST_RESTING
+        level_append(e, s, ladder_get(e, s, rank, c.px), slot)
+        id_insert(e, tag, slot)
+        o.in_ids = 1
+    if after:
+        after_book(e, b)
+    return True
+
+
+cdef inline bint plain_cancel(Engine* e, const tc_command* c, uint32_t tag) noexcept nogil:
+    """CANCEL_ORDER of a plain resting order, matching only. O(1)."""
+    cdef uint32_t slot = id_find(e, c.order_id, tag)
+    cdef Order* o
+    cdef Level* l
+    cdef Ladder* s
+    cdef Book* b
+    if slot == NIL:
+        return False
+    o = e.order + slot
+    b = e.book + o.instrument_id
+    if o.account_id != c.account_id or o.state != ST_RESTING or o.terms != NIL or (b.n_stops | b.n_trailing):
+        return False
+    l = e.level + o.level
+    s = &b.ladder[o.side - 1]
+    if o.prev != NIL:
+        e.order[o.prev].next = o.next
+    else:
+        l.head = o.next
+    if o.next != NIL:
+        e.order[o.next].prev = o.prev
+    else:
+        l.tail = o.prev
+    l.qty -= o.leaves_qty
+    s.qty -= o.leaves_qty
+    l.count -= 1
+    s.n_orders -= 1
+    o.leaves_qty = 0
+    emit_order(e, TC_EVT_CANCELED, SP_CANCEL_REQUEST, o, l.px)
+    if l.count == 0:
+        ladder_drop(e, s, o.level, -l.px if o.side == TC_SIDE_BUY else l.px)
+    id_erase(e, tag, slot)
+    b.n_live -= 1
+    order_release(e, slot)
+    return True
