@@ -29,8 +29,8 @@ class Status(IntEnum):
 
     sentence: str
 
-    def __new__(cls, code: int, sentence: str) -> Status:
-        """Make the member with this code and sentence."""
+    def __new__(cls, code: int, sentence: str = "") -> Status:
+        """Make a member; `Status(code)` looks one up and needs no sentence."""
         member = int.__new__(cls, code)
         member._value_ = code
         member.sentence = sentence
