@@ -73,6 +73,22 @@ CASES: list[tuple[str, str, dict[str, Any], list[dict[str, Any]], dict[str, Any]
         None,
     ),
     (
+        "price_band_as_fraction",
+        "0.1 % of 100 would be less than one unit of price: 0.1 is 10 %",
+        {"ref_px": 100, "band_up_pct": 0.1},
+        [new(1, "B", LIMIT, 111, 1), new(2, "B", LIMIT, 110, 1)],
+        {"final": {"1": final("REJECTED", 0, "PRICE_BAND"), "2": final("NEW", 0)}},
+        None,
+    ),
+    (
+        "price_band_below_one_percent",
+        "0.5 % of 1000 is five units of price",
+        {"ref_px": 1000, "band_up_pct": 0.5},
+        [new(1, "B", LIMIT, 1006, 1), new(2, "B", LIMIT, 1005, 1)],
+        {"final": {"1": final("REJECTED", 0, "PRICE_BAND"), "2": final("NEW", 0)}},
+        None,
+    ),
+    (
         "post_only_crossing",
         "a post-only order that would take is refused",
         {},
@@ -227,6 +243,14 @@ CASES: list[tuple[str, str, dict[str, Any], list[dict[str, Any]], dict[str, Any]
         {},
         [new(1, "B", STOP, None, 1, stop=99)],
         {"trades": [], "dormant_stops": [1], "book": EMPTY, "final": {"1": final("NEW", 0)}},
+        None,
+    ),
+    (
+        "stop_cancelled_while_dormant",
+        "a stop that was cancelled waits no more",
+        {},
+        [new(1, "B", STOP, None, 1, stop=99), op("cancel", id=1)],
+        {"dormant_stops": [], "final": {"1": final("CANCELLED", 0)}},
         None,
     ),
     (

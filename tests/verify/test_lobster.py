@@ -70,6 +70,29 @@ def test_execution_out_of_turn_is_reported_not_failed(tmp_path: Path) -> None:
     assert result.ok
 
 
+SWEEP = [
+    ("34200.1,5,0,5,10000,1", (10100, 100, 9900, 30, 10200, 50, 9800, 40)),
+    ("34200.2,4,7,30,9900,1", (10100, 100, 9800, 40, 10200, 50, 9700, 5)),
+    ("34200.2,4,8,40,9800,1", (10100, 100, 9700, 5, 10200, 50, 9600, 6)),
+    ("34200.2,4,1,2,9700,1", (10100, 100, 9700, 3, 10200, 50, 9600, 6)),
+]
+
+
+def test_sweep_over_levels_is_one_aggressor(tmp_path: Path) -> None:
+    assert lobster.judge(write_day(tmp_path, SWEEP[:3])).lines == [
+        "rows 3/3",
+        "aggressors 1/1 fills 2/2",
+    ]
+
+
+def test_sweep_beyond_the_levels_shown_finds_nothing_there(tmp_path: Path) -> None:
+    # The price that a row in its middle shows was not in the book when the order came.
+    assert lobster.judge(write_day(tmp_path, SWEEP)).lines == [
+        "rows 4/4",
+        "aggressors 0/1 fills 0/3",
+    ]
+
+
 def test_absent_levels_are_no_levels(tmp_path: Path) -> None:
     none = (9999999999, 0, -9999999999, 0)
     day = [

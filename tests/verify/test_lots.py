@@ -64,6 +64,18 @@ def test_report_that_closes_another_lot_than_its_method_is_a_contradiction(tmp_p
     assert "not the first by lifo" in result.not_applicable[0].actual
 
 
+def test_lot_that_is_used_up_is_ranked_no_more(tmp_path: Path) -> None:
+    second = PORTFOLIO[2] | {"Timestamp": "2020-04-01T00:00Z"}
+    report = {"input": {"A": [*PORTFOLIO, PORTFOLIO[2], second]}, "golden": {}}
+    first, third = gain("02/01/2020", 20.5), gain("01/01/2020", 10.5)
+    third["ts"], third["disposed"] = "2020-04-01 00:00:00+00:00", ""
+    wrong = third | {"cost": 10.4}
+    # The new lot is gone after two sales; the third closes the old one and so keeps to its method.
+    report["golden"] = {"lifo": [first, first, third], "hifo": [first, first, wrong]}
+    result = judge(tmp_path, report)
+    assert (result.passed, result.failed, len(result.not_applicable)) == (1, 1, 0)
+
+
 def test_portfolio_that_is_not_understood_fails(tmp_path: Path) -> None:
     report = copy.deepcopy(REPORT)
     report["golden"]["best"] = []  # type: ignore[index]

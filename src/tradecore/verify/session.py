@@ -64,7 +64,7 @@ class OrderState:
         NEW, PARTIALLY_FILLED, FILLED, CANCELLED, EXPIRED or REJECTED.
     reason : Status
         Why it ended; OK while it has not.
-    cum_qty, leaves_qty : int
+    cum_qty : int
     prevented_qty : int
         Lots lost to self-trade prevention.
     dormant : bool
@@ -74,7 +74,6 @@ class OrderState:
     status: str
     reason: Status = Status.OK
     cum_qty: int = 0
-    leaves_qty: int = 0
     prevented_qty: int = 0
     dormant: bool = False
 
@@ -211,7 +210,6 @@ class Session:
         for name, done in ((taker, FillFlag.TAKER_DONE), (maker, FillFlag.MAKER_DONE)):
             order = self.orders[name]
             order.cum_qty += qty
-            order.leaves_qty -= qty
             order.status = "FILLED" if flags & done else "PARTIALLY_FILLED"
 
     def _note_order(self, kind: int, event: np.void) -> None:
@@ -219,9 +217,9 @@ class Session:
         if kind == EventKind.ACCEPTED:
             self.orders[name] = OrderState("NEW", dormant=status == Status.DORMANT)
         order = self.orders[name]
-        order.cum_qty, order.leaves_qty = int(event["cum_qty"]), int(event["leaves_qty"])
+        order.cum_qty = int(event["cum_qty"])
         if status == Status.STP:
-            gone = int(event["order_qty"]) - order.cum_qty - order.leaves_qty
+            gone = int(event["order_qty"]) - order.cum_qty - int(event["leaves_qty"])
             order.prevented_qty = max(order.prevented_qty, gone)
         if kind == EventKind.TRIGGERED:
             order.dormant = False
