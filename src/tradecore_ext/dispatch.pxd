@@ -33,7 +33,6 @@ from tradecore_ext.intake cimport (
     new_list,
     new_order,
 )
-from tradecore_ext.ledger cimport ledger_prefetch, ledger_prefetch_order
 from tradecore_ext.liquidation cimport liquidation_step
 from tradecore_ext.mathx cimport likely, prefetch, unlikely
 from tradecore_ext.margin cimport margin_mark

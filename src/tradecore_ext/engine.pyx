@@ -202,8 +202,6 @@ cdef class Kernel:
         e.rate = <int64_t*>self.take(max_assets, sizeof(int64_t))
         for i in range(max_accounts + 1):
             e.account[i].orders_head = e.account[i].wallets_head = e.account[i].positions_head = NIL
-        for i in range(4):
-            e.ahead[i] = NIL
         return 0
 
     cdef int take_table(self, KeyTable* t, uint64_t count) except -1:

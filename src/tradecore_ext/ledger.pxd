@@ -3,16 +3,15 @@
 Owner of: settlement of spot fills and the position record (docs/reference/accounts.md section 6).  Linear sides go to
 margin.pxd.  Every unit that leaves one wallet arrives in another or in the fee account of its asset.
 """
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t
 
 from tradecore_ext.emit cimport grow_events, order_px, tc_check
 from tradecore_ext.fees cimport fee_rate, take_fee
 from tradecore_ext.held cimport count_working
 from tradecore_ext.holds cimport HOLD_BITS, spot_hold
-from tradecore_ext.keytable cimport pair_hash
 from tradecore_ext.margin cimport margin_cash_changed, margin_settle
 from tradecore_ext.mathx cimport abs64, int128, likely, min64, mul128, prefetch, unlikely
-from tradecore_ext.state cimport NIL, OF_HELD, Book, Engine, Money, Order, Position, Wallet
+from tradecore_ext.state cimport OF_HELD, Book, Engine, Money, Order, Position, Wallet
 from tradecore_ext.sums cimport order_gross, sums_order, sums_position
 from tradecore_ext.types cimport TC_EVT_SETTLED, TC_FILL_AUCTION, TC_SIDE_BUY, tc_settle_event
 
@@ -140,63 +139,7 @@ cdef inline void ledger_fill(
 ) noexcept nogil:
     """Settle both sides of a fill, taker first; leaves and cum of both orders are new already. O(1)."""
     cdef const Book* b = e.book + e.order[taker].instrument_id
+    # The taker's records were fetched with its command, the maker's are far away: on their way meanwhile.
+    prefetch(e.position + e.money[maker].position)
     settle_side(e, b, taker, True, px, qty, flags)
     settle_side(e, b, maker, False, px, qty, flags)
-
-
-# ---- prefetching ---------------------------------------------------------------------------------------------
-
-
-cdef inline void fetch_wallets_later(Engine* e, uint32_t position) noexcept nogil:
-    """A position has just been fetched (NIL: none): fetch the wallets of the one before the last, which is here."""
-    cdef uint32_t at = e.ahead_at
-    cdef const Position* p
-    e.ahead_at += 1
-    e.ahead[at & 3] = position
-    position = e.ahead[(at - 2) & 3]
-    if position != NIL:
-        p = e.position + position
-        prefetch(e.wallet + p.quote_wallet)
-        if p.base_wallet != NIL:
-            prefetch(e.wallet + p.base_wallet)
-
-
-cdef inline void ledger_prefetch(Engine* e, uint32_t account_id, uint32_t instrument_id, int stage) noexcept nogil:
-    """Fetch what a new order of (account, instrument) will read. Stage 0: the account and the bucket of its
-    position; stage 1, a few commands later: the position, the order that the account's list begins with, and
-    the wallets of the position that stage 1 fetched two calls ago."""
-    cdef uint64_t h, i, x
-    cdef uint32_t slot
-    if account_id >= e.max_accounts:
-        return
-    h = pair_hash(e, account_id, instrument_id)
-    i = h >> e.positions.shift
-    if stage == 0:
-        prefetch(e.account + account_id)
-        prefetch(e.positions.entry + i)
-        return
-    slot = e.account[account_id].orders_head
-    if slot < e.max_orders:
-        prefetch(e.money + slot)
-    x = e.positions.entry[i]
-    if x != 0 and x >> 32 != h >> 32:
-        x = e.positions.entry[(i + 1) & e.positions.mask]
-    slot = NIL
-    if x != 0 and x >> 32 == h >> 32:
-        slot = <uint32_t>x - 1
-        prefetch(e.position + slot)
-    fetch_wallets_later(e, slot)
-
-
-cdef inline void ledger_prefetch_order(Engine* e, uint32_t slot) noexcept nogil:
-    """Stage 1 for a command on a live order: its Money is here already; its account was fetched by stage 0."""
-    cdef const Money* m = e.money + slot
-    if m.acct_next < e.max_orders:
-        prefetch(e.money + m.acct_next)
-    if m.acct_prev < e.max_orders:
-        prefetch(e.money + m.acct_prev)
-    if m.position < e.max_positions:
-        prefetch(e.position + m.position)
-        fetch_wallets_later(e, m.position if m.position < e.n_positions else NIL)
-    else:
-        fetch_wallets_later(e, NIL)

@@ -378,8 +378,6 @@ cdef struct Engine:
     uint8_t restricted_any   # some instrument is restricted for everybody
     uint8_t limited_any      # some group or the firm has a limit
     uint8_t reserved2
-    uint32_t ahead_at        # ring of position slots whose wallets are prefetched next
-    uint32_t ahead[4]
 
 cdef struct AuditResult:     # first identity that does not hold; code 0 = all hold
     uint32_t code
