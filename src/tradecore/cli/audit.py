@@ -96,7 +96,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
             frames = len(view) // COMMAND.itemsize
             done += frames
             bar.advance(frames)
-            if args.checkpoints and done >= due and not failed:
+            if checked < args.checkpoints and done >= due and not failed:
                 code, observed, wanted, where = engine.audit()
                 checked += 1
                 due += every

@@ -79,7 +79,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--plot",
         metavar="FILE",
-        help=f"picture of book and equity: .png .svg .pdf .html, or none (default {_DEFAULT_PLOT})",
+        help=f".png .svg .pdf .html of book and equity, or none; else {_DEFAULT_PLOT}",
     )
     parser.add_argument(
         "--journal", metavar="FOLDER", help="append every command to a new journal in this folder"

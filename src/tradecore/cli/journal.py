@@ -40,8 +40,8 @@ def add(commands: Commands) -> None:
         "Show the segments of a journal and, with --commands, what stands in it.",
         "  tradecore journal inspect log --commands 20 --from 1000",
         _inspect,
-        ("--commands", {"type": int_in(0, 10**9), "default": 0, "metavar": "N"}),
-        ("--from", {"type": _SEQ, "default": 1, "metavar": "SEQ", "dest": "first"}),
+        ("--commands", _option(int_in(0, 10**9), 0, "N", "also show so many commands")),
+        ("--from", _option(_SEQ, 1, "SEQ", "first command to show") | {"dest": "first"}),
     )
     _part(
         parts,
@@ -77,6 +77,10 @@ def add(commands: Commands) -> None:
         ("--snapshot", {"metavar": "FOLDER", "help": "save the state there at the end"}),
         ("--config", {"metavar": "FILE", "help": "engine configuration (engine.json)"}),
     )
+
+
+def _option(kind: Callable[[str], int], default: int, name: str, text: str) -> dict[str, Any]:
+    return {"type": kind, "default": default, "metavar": name, "help": text}
 
 
 def _part(

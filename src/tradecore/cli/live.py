@@ -83,6 +83,9 @@ class LiveView:
             Layout(_markets(session, wide), size=markets),
             Layout(_tape(session, body - markets - 2)),
         )
+        if self._console.width < 72:
+            layout["footer"].update(_results(session, wide))
+            return layout
         layout["footer"].split_row(
             Layout(_results(session, wide), ratio=3),
             Layout(_pace(session, elapsed), size=38 if wide else 32),

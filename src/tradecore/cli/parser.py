@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import shutil
+import textwrap
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any, NoReturn
@@ -78,6 +79,8 @@ def new_command(
         Shown as typed, below the options.
     """
     epilog = f"examples:\n{examples}" if examples else None
+    if "\n" not in description:
+        description = textwrap.fill(description, 98)
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=summary, description=description, epilog=epilog, formatter_class=_formatter
     )

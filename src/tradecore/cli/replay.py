@@ -196,7 +196,9 @@ def _describe(replay: Replay, document: dict[str, Any], screen: Screen) -> None:
     if "plot" in document:
         pairs.append(("plot", document["plot"]))
     screen.pairs(pairs)
-    if (book := document["book"]) is not None:
+    if (book := document["book"]) is not None and not book["bids"] and not book["asks"]:
+        screen.line(f"  the book of {book['symbol']} is empty at the end")
+    elif book is not None:
         screen.heading(f"{book['symbol']}, final book (last {feed.px_text(book['last_px'])})")
         bids, asks = ([LevelView(*level) for level in book[side]] for side in ("bids", "asks"))
         rows = ladder_rows(bids, asks, _LADDER_LEVELS, feed.px_text)

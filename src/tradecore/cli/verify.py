@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from typing import TYPE_CHECKING, Any, Final
 
 from tradecore.cli.parser import Commands, new_command
@@ -88,5 +89,10 @@ def _describe(result: FileResult, screen: Screen, most: int) -> None:
     hidden = result.failed - min(most, len(result.failures))
     if result.failures and hidden > 0:
         screen.line(f"  and {hidden:,} more (--all names those that were kept)")
+    reasons: dict[str, list[str]] = {}
     for case in result.not_applicable:
-        screen.line(f"  not applicable: {case.name}: {case.actual}")
+        reasons.setdefault(case.actual, []).append(case.name)
+    for reason, names in reasons.items():
+        screen.line(f"  not applicable, {len(names)}: {reason}:")
+        for line in textwrap.wrap(", ".join(names), 92):
+            screen.line(f"    {line}")
