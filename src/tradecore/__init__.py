@@ -6,9 +6,10 @@
 >>> engine.limit(1, 1, "sell", 101, 5).status
 0
 
-The names here are the library's public face. Kernels for bulk numbers are in `tradecore.kernels` (Numba), the
-journal's files in `tradecore.storage`, readers of market data in `tradecore.data`; none of them is imported
-from here, so that `import tradecore` stays light.
+The names here are the library's public face. Kernels for bulk numbers are in `tradecore.kernels`
+(Numba), the journal's files in `tradecore.storage`, readers of market data in `tradecore.data`,
+tables in `tradecore.tables`; none of them is imported from here, so that `import tradecore` stays
+light.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The engine as a library user meets it: configuration, batches in, events out, helpers for notebooks.
+"""The engine as a library user meets it: configuration, batches in, events out, helpers.
 
-Everything that matches, checks and books is in the compiled kernel; this module adds names, defaults
-and conversions. It is synchronous and pure: no clock, no file, no socket. Time comes in with the
-commands.
+Everything that matches, checks and books is in the compiled kernel; this module adds names,
+defaults and conversions. It is synchronous and pure: no clock, no file, no socket. Time comes in
+with the commands.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self
 
 import msgspec
 import numpy as np
-from tradecore_ext.engine import EventBatch, Kernel, OrderResult, register_errors
 
 from tradecore import dtypes
 from tradecore.codes import ANY, CommandKind, OrdType, Phase, Side, Tif
 from tradecore.errors import CapacityError, ConfigError, EngineFault, FrameError, SnapshotError
 from tradecore.status import Status
+from tradecore_ext.engine import EventBatch, Kernel, OrderResult, register_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -71,9 +71,10 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         Ids run from 0 to the number minus 1. ``max_orders`` counts live orders of all kinds; size
         it to the need: the id table is twice as long and a table far too large misses the cache.
     max_levels, max_pages, max_terms, max_wallets, max_positions : int
-        0 = derived from the above: levels = orders, pages (64 prices each) = a quarter of the
-        levels plus 132 per instrument, because a book side keeps the 64 pages around its touch, terms (orders with rare terms) = a quarter of the orders, wallets = 4 per
-        account, positions = 8 per account.
+        0 = derived from the above: levels = orders; pages (64 prices each) = a quarter of the
+        levels plus 132 per instrument, because a book side keeps the 64 pages around its touch;
+        terms (orders with rare terms) = a quarter of the orders; wallets = 4 and positions = 8 per
+        account.
     id_seed : int
         64-bit key of the order-id hash. Ids are chosen outside; whoever knows the key can make
         them collide, so a service sets a random one and keeps it. It never shows in any output.
@@ -160,7 +161,7 @@ class BookView(NamedTuple):
 
 
 class WalletView(NamedTuple):
-    """Cash of an account in one asset, in its smallest unit. `upnl` is of cross-margin positions."""
+    """Cash of an account in one asset, smallest units; `upnl` is of cross-margin positions."""
 
     asset_id: int
     total: int
@@ -177,7 +178,7 @@ class WalletView(NamedTuple):
 
 
 class PositionView(NamedTuple):
-    """Position of an account in one instrument: lots and quote units; see docs/reference/accounts.md."""
+    """Position of an account in one instrument; lots and quote units (reference/accounts.md)."""
 
     instrument_id: int
     qty: int
@@ -259,7 +260,7 @@ class Engine(Kernel):
     def __init__(self, config: EngineConfig | None = None, **settings: Any) -> None:
         """Everything happens in `__new__`, because the kernel's memory is sized there."""
 
-    # ---- events -------------------------------------------------------------------------------
+    # ---- events --------------------------------------------------------------------------------
 
     def events(self, commands: Any) -> npt.NDArray[np.void]:
         """Apply commands and return their events as an array of `tradecore.EVENT`, copied.
@@ -269,7 +270,7 @@ class Engine(Kernel):
         """
         return np.frombuffer(bytes(self.apply(commands)), dtype=dtypes.EVENT)
 
-    # ---- administration -------------------------------------------------------------------------
+    # ---- administration ------------------------------------------------------------------------
 
     def admin(self, kind: CommandKind, **fields: int) -> npt.NDArray[np.void]:
         """Send one administrative command (an ADMIN frame) and return its events.
@@ -289,7 +290,7 @@ class Engine(Kernel):
     def define_instrument(
         self, instrument_id: int, *, tiers: Sequence[tuple[int, int, int]] = (), **fields: int
     ) -> npt.NDArray[np.void]:
-        """Create or change an instrument; unnamed fields are tick 1, lot 1, multiplier 1, no limits.
+        """Create or change an instrument; by default tick 1, lot 1, multiplier 1, no limits.
 
         Parameters
         ----------
@@ -358,7 +359,7 @@ class Engine(Kernel):
             status = Status(int(refused[0]["status"]))
             raise ConfigError(f"{kind.name} refused: {status.name} ({status.sentence})")
 
-    # ---- one call per order -----------------------------------------------------------------------
+    # ---- one call per order --------------------------------------------------------------------
 
     def limit(
         self, account_id: int, instrument_id: int, side: str | int, px: int, qty: int, **terms: int
@@ -403,7 +404,7 @@ class Engine(Kernel):
             account_id, instrument_id, _side(side), qty, px, ord_type, stop_px=stop_px, **terms
         )
 
-    # ---- looking inside -----------------------------------------------------------------------------
+    # ---- looking inside ------------------------------------------------------------------------
 
     def book(self, instrument_id: int, levels: int = 0) -> BookView:
         """Return a copy of a book: phase, prices, visible levels (0 = all). KeyError if unknown."""
@@ -426,12 +427,12 @@ class Engine(Kernel):
         )
 
     def check(self) -> None:
-        """Recompute every sum and link of the state; AuditError names the first that fails. O(state)."""
+        """Recompute every sum and link of the state; AuditError names the first that fails."""
         code, observed, expected, where = self.audit()
         if code:
             raise AuditError(f"audit {code} at {where}: {observed} where {expected} was expected")
 
-    # ---- state ------------------------------------------------------------------------------------
+    # ---- state ---------------------------------------------------------------------------------
 
     def state_hash(self) -> str:
         """Return the canonical hash of the whole state, equal in every process. O(state)."""
@@ -452,7 +453,7 @@ class Engine(Kernel):
 
     @classmethod
     def from_state(cls, config: EngineConfig, sections: Iterable[tuple[str, bytes]]) -> Self:
-        """Build an engine from a state image; SnapshotError if it does not fit the configuration."""
+        """Build an engine from a state image; SnapshotError if it does not fit."""
         engine = cls(config)
         try:
             engine.import_state(sections)
