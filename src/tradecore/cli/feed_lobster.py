@@ -90,12 +90,10 @@ class _RecordedFlow(FlowCheck):
         self.recorder.row = next(self._plain_rows)
         super().message(m, i, snapshot)
 
-    def aggressor(
-        self, number: int, side: int, recorded: list[Execution], snapshots: list[Row]
-    ) -> None:
+    def aggressor(self, number: int, side: int, recorded: list[Execution], after: Row) -> None:
         """Follow an execution."""
         self.recorder.row = number
-        super().aggressor(number, side, recorded, snapshots)
+        super().aggressor(number, side, recorded, after)
 
 
 def _symbol(path: str) -> str:

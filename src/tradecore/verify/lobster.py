@@ -8,8 +8,9 @@ Two questions, two engines, one reading of the file:
 - **aggressors and fills**: every run of executions with one time and side is sent as *one*
   immediate order into the matching engine, which must fill the recorded orders at the recorded
   prices and sizes in the recorded order. Reported only: hidden liquidity, priorities from before
-  the file and sweeps beyond the levels shown make a few differ in real data. A file ``expected_replay.json`` beside the archive that
-  names the day is compared, and reported, when it is there.
+  the file and sweeps beyond the levels shown make a few differ in real data. A file
+  ``expected_replay.json`` beside the archive that names the day is compared, and reported, when it
+  is there.
 """
 
 from __future__ import annotations
@@ -262,9 +263,9 @@ def follow(
     """
     runs = aggressor_runs(day.messages)
     total = len(day.messages)
-    _seed(flow.book, day.book[0].tolist())
+    after: Row = day.book[0].tolist()
+    _seed(flow.book, after)
     pending: list[Execution] = []
-    after: Row = first
     start, run, side = 0, -1, int(Side.BUY)
 
     def finish() -> None:
