@@ -89,7 +89,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         due, done = every, 0
         for view in _batches(place):
             before = engine.out_seq
-            events = np.frombuffer(engine.apply(view), EVENT)
+            events = np.frombuffer(memoryview(engine.apply(view)), EVENT)
             expected = np.arange(before + 1, before + 1 + len(events), dtype=np.uint64)
             gaps += int((events["seq"] != expected).sum())
             del events

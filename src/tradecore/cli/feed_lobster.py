@@ -90,10 +90,10 @@ class _RecordedFlow(FlowCheck):
         self.recorder.row = next(self._plain_rows)
         super().message(m, i, snapshot)
 
-    def aggressor(self, number: int, side: int, recorded: list[Execution], after: Row) -> None:
+    def aggressor(self, number: int, side: int, recorded: list[Execution], snapshot: Row) -> None:
         """Follow an execution."""
         self.recorder.row = number
-        super().aggressor(number, side, recorded, after)
+        super().aggressor(number, side, recorded, snapshot)
 
 
 def _symbol(path: str) -> str:

@@ -131,7 +131,7 @@ class Replay:
         begin = time.perf_counter()
         batch = self.engine.apply(frames)
         self.engine_s += time.perf_counter() - begin
-        events = np.frombuffer(batch, EVENT)
+        events = np.frombuffer(memoryview(batch), EVENT)
         self.commands += count_commands(frames)
         self.events += len(events)
         self.ts_ns = self.engine.now

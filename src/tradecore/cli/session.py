@@ -146,7 +146,7 @@ class Session:
         batch = self.engine.apply(frames)
         done = time.perf_counter()
         self.engine_s += done - begin
-        seen = Seen(np.frombuffer(batch, EVENT))
+        seen = Seen(np.frombuffer(memoryview(batch), EVENT))
         self.market.observe(seen)
         self.score.observe(seen)
         self.commands += count_commands(frames)
