@@ -37,10 +37,12 @@ cdef extern from *:
     #define TC_PLAIN_MASK 0xFFFF00FF00FFFFFFull /* all but side and tif */
     #define TC_PLAIN_NEW 0x0000000200000001ull  /* NEW_ORDER, LIMIT, nothing else */
     #define TC_PLAIN_CANCEL 0x0000000000000002ull
+    #define TC_PLAIN_IDS 0x7FFFFFFFFFFFFFFFull  /* ids of clients are 1 to 2^63 - 1 */
     """
     const uint64_t PLAIN_MASK "TC_PLAIN_MASK"
     const uint64_t PLAIN_NEW "TC_PLAIN_NEW"
     const uint64_t PLAIN_CANCEL "TC_PLAIN_CANCEL"
+    const uint64_t PLAIN_IDS "TC_PLAIN_IDS"
 
 
 cdef inline uint64_t code_word(const tc_command* c) noexcept nogil:
@@ -54,7 +56,7 @@ cdef inline bint is_plain_new(const tc_command* c) noexcept nogil:
     return (
         w & PLAIN_MASK == PLAIN_NEW and <uint8_t>((w >> 24) - 1) <= 1
         and (tif == TC_TIF_GTC or tif == TC_TIF_IOC or tif == TC_TIF_DAY)
-        and c.flags == 0 and (c.order_id - 1) >> 63 == 0 and c.ts_ns >> 62 == 0
+        and c.flags == 0 and c.order_id - 1 < PLAIN_IDS and c.ts_ns >> 62 == 0
         and <uint64_t>(c.px - 1) < <uint64_t>TC_MAX_PX and <uint64_t>(c.order_qty - 1) < <uint64_t>TC_MAX_QTY
     )
 
@@ -62,7 +64,7 @@ cdef inline bint is_plain_new(const tc_command* c) noexcept nogil:
 cdef inline bint is_plain_cancel(const tc_command* c) noexcept nogil:
     """A cancel that passes the frame check."""
     return (
-        code_word(c) == PLAIN_CANCEL and (c.order_id - 1) >> 63 == 0 and c.ts_ns >> 62 == 0
+        code_word(c) == PLAIN_CANCEL and c.order_id - 1 < PLAIN_IDS and c.ts_ns >> 62 == 0
         and (<uint64_t>c.px | <uint64_t>c.order_qty | c.flags | c.instrument_id) == 0
     )
 

@@ -165,10 +165,11 @@ def _fold_one(a: int, b: int) -> int:
     return (product ^ (product >> 64)) & _MASK
 
 
-def colliding_ids(count: int, bits: int, seed: int) -> U64:
+def colliding_ids(count: int, bits: int, seed: int, bucket: int = 0) -> U64:
     """Return ids that share one home bucket in a table of ``2**bits``, found with the known key.
 
-    O(count * 2**bits) hashes; a table of 8,192 and 500 ids take a second or so.
+    O(count * 2**bits) hashes: a table of 8,192 and 500 ids take half a second or so. The last bucket
+    makes a cluster that wraps around the end of the table.
     """
     key0 = _fold_one(seed ^ 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93)
     key1 = _fold_one(seed ^ 0xC2B2AE3D27D4EB4F, 0x9FB21C651E98DF25) | 1
@@ -177,7 +178,7 @@ def colliding_ids(count: int, bits: int, seed: int) -> U64:
     while have < count:
         ids = np.arange(at, at + chunk, dtype=np.uint64)
         tag = (_fold(ids ^ np.uint64(key0), key1) >> np.uint64(16)) & np.uint64(0xFFFFFFFF)
-        hits = ids[tag >> np.uint64(32 - bits) == 0]
+        hits = ids[tag >> np.uint64(32 - bits) == np.uint64(bucket)]
         found.append(hits)
         have += len(hits)
         at += chunk
