@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from tradecore import dtypes
-from tradecore.codes import ANY, CommandKind, OrdType, Phase, Side, Tif
+from tradecore.codes import ANY, CommandKind, Phase, Side
 from tradecore.errors import CapacityError, ConfigError, EngineFault, FrameError, SnapshotError
 from tradecore.status import Status
 from tradecore_ext.engine import EventBatch, Kernel, OrderResult, register_errors
@@ -49,7 +49,7 @@ def _fault(status: int, line: int, in_seq: int) -> EngineFault:
     )
 
 
-register_errors(_fault, FrameError)
+register_errors(_fault, FrameError, ConfigError)
 
 
 class AuditError(EngineFault):
@@ -220,6 +220,9 @@ def state_hash(sections: Iterable[tuple[str, bytes]]) -> str:
 class Engine(Kernel):
     """A deterministic engine: matching, pre-trade risk, accounts and PnL behind one call.
 
+    `apply` takes batches; `limit`, `market`, `stop`, `cancel`, `replace` send one command each and
+    say what became of the order (status, filled and open quantity).
+
     Parameters
     ----------
     config : EngineConfig, optional
@@ -359,51 +362,6 @@ class Engine(Kernel):
             status = Status(int(refused[0]["status"]))
             raise ConfigError(f"{kind.name} refused: {status.name} ({status.sentence})")
 
-    # ---- one call per order --------------------------------------------------------------------
-
-    def limit(
-        self, account_id: int, instrument_id: int, side: str | int, px: int, qty: int, **terms: int
-    ) -> OrderResult:
-        """Send a limit order and return what became of it.
-
-        Parameters
-        ----------
-        account_id, instrument_id : int
-        side : {"buy", "sell"} or Side
-        px : int
-            Ticks.
-        qty : int
-            Lots.
-        **terms : int
-            tif, flags, stp, order_id, display_qty, min_qty, expire_ts_ns, ts_ns.
-        """
-        return self.new_order(account_id, instrument_id, _side(side), qty, px, 2, **terms)
-
-    def market(
-        self, account_id: int, instrument_id: int, side: str | int, qty: int = 0, **terms: int
-    ) -> OrderResult:
-        """Send a market order by quantity, or by `cash_order_qty`; `px` is its protective price."""
-        terms.setdefault("tif", Tif.IOC)
-        return self.new_order(
-            account_id, instrument_id, _side(side), qty, terms.pop("px", 0), OrdType.MARKET, **terms
-        )
-
-    def stop(
-        self,
-        account_id: int,
-        instrument_id: int,
-        side: str | int,
-        stop_px: int,
-        qty: int,
-        px: int = 0,
-        **terms: int,
-    ) -> OrderResult:
-        """Send a stop order; with `px` a stop-limit."""
-        ord_type = OrdType.STOP_LIMIT if px else OrdType.STOP
-        return self.new_order(
-            account_id, instrument_id, _side(side), qty, px, ord_type, stop_px=stop_px, **terms
-        )
-
     # ---- looking inside ------------------------------------------------------------------------
 
     def book(self, instrument_id: int, levels: int = 0) -> BookView:
@@ -460,11 +418,3 @@ class Engine(Kernel):
         except ValueError as exc:
             raise SnapshotError(str(exc)) from exc
         return engine
-
-
-def _side(side: str | int) -> int:
-    if side in ("buy", "sell"):
-        return Side.BUY if side == "buy" else Side.SELL
-    if side in (1, 2):
-        return int(side)
-    raise ConfigError(f"side is {side!r}; use 'buy' or 'sell'")

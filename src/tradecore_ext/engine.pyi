@@ -23,7 +23,9 @@ class KernelFault(RuntimeError):
     def __init__(self, status: int, line: int, in_seq: int) -> None: ...
 
 def register_errors(
-    fault: Callable[[int, int, int], BaseException], frame: type[Exception]
+    fault: Callable[[int, int, int], BaseException],
+    frame: type[Exception],
+    config: type[Exception],
 ) -> None: ...
 
 @final
@@ -82,6 +84,53 @@ class Kernel:
         expire_ts_ns: int = 0,
         cash_order_qty: int = 0,
         trailing_bps: int = 0,
+        ts_ns: int = 0,
+    ) -> OrderResult: ...
+    def limit(
+        self,
+        account_id: int,
+        instrument_id: int,
+        side: str | int,
+        px: int,
+        qty: int,
+        tif: int = 1,
+        flags: int = 0,
+        stp: int = 0,
+        order_id: int = 0,
+        display_qty: int = 0,
+        min_qty: int = 0,
+        expire_ts_ns: int = 0,
+        ts_ns: int = 0,
+    ) -> OrderResult: ...
+    def market(
+        self,
+        account_id: int,
+        instrument_id: int,
+        side: str | int,
+        qty: int = 0,
+        px: int = 0,
+        tif: int = 3,
+        flags: int = 0,
+        stp: int = 0,
+        order_id: int = 0,
+        min_qty: int = 0,
+        cash_order_qty: int = 0,
+        ts_ns: int = 0,
+    ) -> OrderResult: ...
+    def stop(
+        self,
+        account_id: int,
+        instrument_id: int,
+        side: str | int,
+        stop_px: int,
+        qty: int,
+        px: int = 0,
+        tif: int = 1,
+        flags: int = 0,
+        stp: int = 0,
+        order_id: int = 0,
+        trailing_bps: int = 0,
+        expire_ts_ns: int = 0,
         ts_ns: int = 0,
     ) -> OrderResult: ...
     def cancel(self, account_id: int, order_id: int, ts_ns: int = 0) -> OrderResult: ...

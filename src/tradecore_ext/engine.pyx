@@ -56,13 +56,24 @@ class KernelFault(RuntimeError):
 
 cdef object fault_type = KernelFault
 cdef object frame_error = ValueError
+cdef object config_error = ValueError
 
 
-def register_errors(fault, frame) -> None:
-    """Let the library above put its own exceptions in place: fault(status, line, in_seq), frame(text)."""
-    global fault_type, frame_error
+def register_errors(fault, frame, config) -> None:
+    """Let the library above put its own exceptions in place: fault(status, line, in_seq), the others (text)."""
+    global fault_type, frame_error, config_error
     fault_type = fault
     frame_error = frame
+    config_error = config
+
+
+cdef uint8_t side_code(side) except 0:
+    """1 or 2 from "buy", "sell", 1 or 2."""
+    if side == "buy" or side == 1:
+        return 1
+    if side == "sell" or side == 2:
+        return 2
+    raise config_error(f"side is {side!r}; use 'buy' or 'sell'")
 
 
 cdef uint32_t pow2_shift(uint64_t n) noexcept nogil:
@@ -314,6 +325,18 @@ cdef class Kernel:
         int64_t cash_order_qty=0, uint16_t trailing_bps=0, uint64_t ts_ns=0,
     ) -> OrderResult:
         """One NEW_ORDER command; ts_ns 0 keeps the engine's time. Returns what became of the order."""
+        return self.send(
+            account_id, instrument_id, side, order_qty, px, ord_type, tif, flags, stp, order_id, stop_px, display_qty,
+            min_qty, expire_ts_ns, cash_order_qty, trailing_bps, ts_ns
+        )
+
+    cdef OrderResult send(
+        self, uint32_t account_id, uint32_t instrument_id, uint8_t side, int64_t order_qty, int64_t px,
+        uint8_t ord_type, uint8_t tif, uint32_t flags, uint8_t stp, uint64_t order_id, int64_t stop_px,
+        int64_t display_qty, int64_t min_qty, uint64_t expire_ts_ns, int64_t cash_order_qty,
+        uint16_t trailing_bps, uint64_t ts_ns,
+    ):
+        """Build the frame on the stack, run it, read its events."""
         cdef tc_command c[2]
         cdef tc_terms* t = <tc_terms*>&c[1]
         memset(c, 0, sizeof(c))
@@ -340,6 +363,39 @@ cdef class Kernel:
             t.trailing_bps = trailing_bps
         self.run(c, 1 + c[0].cont)
         return self.result_of(c[0].order_id)
+
+    def limit(
+        self, uint32_t account_id, uint32_t instrument_id, side, int64_t px, int64_t qty, uint8_t tif=1,
+        uint32_t flags=0, uint8_t stp=0, uint64_t order_id=0, int64_t display_qty=0, int64_t min_qty=0,
+        uint64_t expire_ts_ns=0, uint64_t ts_ns=0,
+    ) -> OrderResult:
+        """Send a limit order: side "buy" or "sell", px in ticks, qty in lots. Returns what became of it."""
+        return self.send(
+            account_id, instrument_id, side_code(side), qty, px, TC_ORD_LIMIT, tif, flags, stp, order_id, 0,
+            display_qty, min_qty, expire_ts_ns, 0, 0, ts_ns
+        )
+
+    def market(
+        self, uint32_t account_id, uint32_t instrument_id, side, int64_t qty=0, int64_t px=0, uint8_t tif=3,
+        uint32_t flags=0, uint8_t stp=0, uint64_t order_id=0, int64_t min_qty=0, int64_t cash_order_qty=0,
+        uint64_t ts_ns=0,
+    ) -> OrderResult:
+        """Send a market order by qty (lots) or by cash_order_qty (quote units); px is its protective price."""
+        return self.send(
+            account_id, instrument_id, side_code(side), qty, px, TC_ORD_MARKET, tif, flags, stp, order_id, 0, 0,
+            min_qty, 0, cash_order_qty, 0, ts_ns
+        )
+
+    def stop(
+        self, uint32_t account_id, uint32_t instrument_id, side, int64_t stop_px, int64_t qty, int64_t px=0,
+        uint8_t tif=1, uint32_t flags=0, uint8_t stp=0, uint64_t order_id=0, uint16_t trailing_bps=0,
+        uint64_t expire_ts_ns=0, uint64_t ts_ns=0,
+    ) -> OrderResult:
+        """Send a stop order, with px a stop-limit; with trailing_bps, stop_px is its activation price."""
+        return self.send(
+            account_id, instrument_id, side_code(side), qty, px, TC_ORD_STOP_LIMIT if px else TC_ORD_STOP, tif, flags,
+            stp, order_id, stop_px, 0, 0, expire_ts_ns, 0, trailing_bps, ts_ns
+        )
 
     def cancel(self, uint32_t account_id, uint64_t order_id, uint64_t ts_ns=0) -> OrderResult:
         """One CANCEL_ORDER command."""
