@@ -18,7 +18,7 @@ from tradecore_ext.dispatch cimport MAX_EPOCH, run_batch
 from tradecore_ext.emit cimport STATUS_FAULT, order_px
 from tradecore_ext.image cimport Image, image_save
 from tradecore_ext.restore cimport image_restore
-from tradecore_ext.ladder cimport ladder_next, rank_of
+from tradecore_ext.ladder cimport ladder_find, ladder_next, rank_of
 from tradecore_ext.mathx cimport fold_mul
 from tradecore_ext.memory cimport map_memory, unmap_memory
 from tradecore_ext.state cimport *
@@ -439,10 +439,10 @@ cdef class Kernel:
         ask = self.e.level[b.ladder[L_ASK].best_level].px if b.ladder[L_ASK].n_levels else None
         return bid, ask
 
-    def depth(self, uint32_t instrument_id, int side, uint64_t levels=0) -> list:
+    def depth(self, uint32_t instrument_id, side, uint64_t levels=0) -> list:
         """Levels of a side, best first: (px, visible qty, number of orders). levels 0 = all."""
         cdef Book* b = self.book_or_raise(instrument_id)
-        cdef int which = side - 1
+        cdef int which = side_code(side) - 1
         cdef uint32_t lv = b.ladder[which].best_level
         cdef uint32_t n
         cdef int64_t hidden
@@ -459,14 +459,13 @@ cdef class Kernel:
             lv = ladder_next(&self.e, &b.ladder[which], rank_of(which, self.e.level[lv].px))
         return out
 
-    def queue(self, uint32_t instrument_id, int side, int64_t px) -> list:
+    def queue(self, uint32_t instrument_id, side, int64_t px) -> list:
         """Orders at a price in queue order: (order_id, visible qty, leaves_qty, account_id)."""
         cdef Book* b = self.book_or_raise(instrument_id)
-        cdef uint32_t lv = b.ladder[side - 1].best_level
+        cdef int which = side_code(side) - 1
+        cdef uint32_t lv = ladder_find(&self.e, &b.ladder[which], rank_of(which, px))
         cdef uint32_t n
         out = []
-        while lv != NIL and self.e.level[lv].px != px:
-            lv = ladder_next(&self.e, &b.ladder[side - 1], rank_of(side - 1, self.e.level[lv].px))
         if lv != NIL:
             n = self.e.level[lv].head
             while n != NIL:
