@@ -69,9 +69,16 @@ def register_errors(fault, frame, config) -> None:
 
 cdef uint8_t side_code(side) except 0:
     """1 or 2 from "buy", "sell", 1 or 2."""
-    if side == "buy" or side == 1:
+    cdef str text
+    if isinstance(side, str):
+        text = <str>side
+        if text == "buy":
+            return 1
+        if text == "sell":
+            return 2
+    elif side == 1:
         return 1
-    if side == "sell" or side == 2:
+    elif side == 2:
         return 2
     raise config_error(f"side is {side!r}; use 'buy' or 'sell'")
 
