@@ -217,3 +217,30 @@ def test_digest_config_depends_on_every_field() -> None:
     assert len(digests) == 3
     assert {len(digest) for digest in digests} == {32}
     assert digest_config(_Config()) == digest_config(_Config(10, "a"))
+
+
+def test_segment_with_another_index_is_refused() -> None:
+    other, _, _ = segment([BATCHES[3:6]], index=5, start=MIDDLE)
+    with pytest.raises(JournalError, match="segment 5 starts at record"):
+        verify(journal(FIRST, other))
+
+
+def test_garbage_behind_an_inner_segment_is_refused() -> None:
+    with pytest.raises(JournalError, match=r"torn tail: .* yet a newer segment exists"):
+        verify(journal(FIRST + b"TJCR" + bytes(20), SECOND), accept="torn")
+
+
+def test_replay_from_a_position_checks_the_history_before_it() -> None:
+    positions = [Position(0, 1, 0)]
+    positions += [record.after for record in records(journal(FIRST, SECOND, THIRD))]
+    for position in positions:
+        engine = Collector()
+        done = replay(journal(FIRST, SECOND, THIRD), engine.apply, start=position)
+        assert (done.first_seq, done.last_seq) == (position.seq, N_COMMANDS)
+        assert b"".join(engine.batches) == commands(position.seq, N_COMMANDS)
+        for wrong in (
+            Position(position.record, position.seq, position.chain ^ 1),
+            Position(position.record + 1, position.seq, position.chain),
+        ):
+            with pytest.raises(JournalError, match="they do not belong together"):
+                replay(journal(FIRST, SECOND, THIRD), Collector().apply, start=wrong)

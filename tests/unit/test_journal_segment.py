@@ -7,8 +7,10 @@ import struct
 import pytest
 
 from durability import batch, command, segment
+from tradecore.envelope import seal
 from tradecore.errors import JournalError
 from tradecore.journal_format import (
+    Group,
     Position,
     SegmentHead,
     decode_segment_head,
@@ -214,3 +216,61 @@ def test_segment_record_inconsistent_with_itself_is_refused() -> None:
     *_, last = Segment(bytes(data), "a.tcj")
     with pytest.raises(JournalError, match=r"a\.tcj: offset"):
         list(last.envelopes())
+
+
+def sealed_head(position: Position, offset: int, segment_crc: int) -> bytes:
+    group = Group()
+    group.add(seal(command(order_id=1), source=7, first_seq=position.seq))
+    record, _ = group.finish(position, offset, segment_crc)
+    return bytes(record[:64])
+
+
+def test_segment_record_head_of_another_segment_is_not_taken_for_one() -> None:
+    """A head that fits its place in all but the segment: left over, or sent by somebody."""
+    frames_at = 256 + 64 + 64
+    ours = int.from_bytes(DATA[252:256], "little")
+    for crc, expected in ((ours ^ 1, "corrupt"), (ours, "error")):
+        data, offsets, _ = segment([[sealed_head(Position(5, 50, 0), frames_at, crc)]])
+        flipped = bytearray(data)
+        flipped[offsets[0] + 64] ^= 1
+        error, tail, _ = outcome(bytes(flipped))
+        assert (tail.kind if tail else "error") == expected, error
+
+
+@pytest.mark.parametrize(
+    ("at", "value"),
+    [(56, 1), (32, 100), (32, 0), (40, 0), (44, 0)],
+    ids=["reserved", "size not a multiple", "no body", "no entries", "no commands"],
+)
+def test_segment_record_head_that_this_format_never_writes_is_refused(at: int, value: int) -> None:
+    data = bytearray(DATA)
+    begin = OFFSETS[-2]
+    data[begin + at : begin + at + 4] = struct.pack("<I", value)
+    data[begin + 4 : begin + 8] = crc32c(data[begin + 8 : begin + 64]).to_bytes(4, "little")
+    bodies, whole = read(bytes(data))
+    assert bodies == BODIES[:-1]
+    assert (whole.tail.kind, whole.tail.offset) == ("corrupt", begin)
+
+
+def test_segment_envelopes_that_do_not_continue_each_other_are_refused() -> None:
+    group = Group()
+    for seq in (1, 3):
+        group.add(seal(command(order_id=1), source=7, first_seq=seq))
+    head = DATA[:256]
+    record, _ = group.finish(Position(0, 1, 0), 256, int.from_bytes(head[-4:], "little"))
+    (only,) = Segment(head + bytes(record), "a.tcj")
+    with pytest.raises(JournalError, match="starts at sequence 3, 2 was due"):
+        list(only.envelopes())
+
+
+@pytest.mark.parametrize("lines", [1, 2, 3])
+def test_segment_zeros_that_are_data_are_not_taken_for_a_lost_sector(lines: int) -> None:
+    """An instrument's last frames may be all zeros, and alone in the record's last sector."""
+    for n_before in range(8):
+        frames = [command(order_id=n + 1) for n in range(n_before)]
+        frames.append(command(21, cont=3) + b"\1" * (64 * (3 - lines)) + bytes(64 * lines))
+        data, offsets, _ = segment([[b"".join(frames)]])
+        flipped = bytearray(data)
+        flipped[offsets[0] + 140] ^= 1
+        _, whole = read(bytes(flipped))
+        assert (whole.tail.kind, whole.tail.offset) == ("corrupt", offsets[0])
