@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from tradecore.buffers import byte_view
 from tradecore.codes import CommandKind, EventKind, OrderFlag, OrdType, Phase, Side, Tif
 from tradecore.data.flows import instrument_frames
 from tradecore.data.lobster import ABSENT_PX
@@ -116,7 +117,7 @@ class LobsterBook:
         )
         frame["order_id"], frame["side"] = self._fresh(), side
         frame["px"], frame["order_qty"] = px, qty
-        events = np.frombuffer(self.engine.apply(frame), EVENT)
+        events = np.frombuffer(byte_view(self.engine.apply(frame)), EVENT)
         fills = events[events["kind"] == EventKind.FILL].view(FILL_EVENT)
         columns = (fills[name].tolist() for name in ("maker_order_id", "last_px", "last_qty"))
         found = []

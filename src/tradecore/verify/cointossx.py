@@ -218,6 +218,8 @@ class _Run:
             if not self._alive(name):
                 continue
             live = self.session.engine.order(self.session.order_id(name))
+            if live is None:
+                raise ValueError(f"order {name} rests by its events and not in the book")
             entered = self._terms[name]
             yield Order(
                 name=name.rstrip("'"),

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from tradecore.codes import EventKind, FillFlag, Side
-from tradecore.dtypes import EVENT, FILL_EVENT, MARKET_EVENT, ORDER_EVENT
+from tradecore.dtypes import FILL_EVENT, MARKET_EVENT, ORDER_EVENT
 from tradecore.engine import Engine
 from tradecore.status import Status
 from tradecore.testing import build
@@ -170,7 +170,7 @@ class Session:
     def send(self, index: int, frames: bytes) -> None:
         """Apply the frames of command number `index` of the scenario and note what happened."""
         self._index = index
-        for raw in np.frombuffer(self.engine.apply(frames), EVENT):
+        for raw in self.engine.events(frames):
             self._note(raw)
 
     # ---- events -------------------------------------------------------------------------------

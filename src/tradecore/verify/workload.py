@@ -24,6 +24,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from tradecore.buffers import byte_view
 from tradecore.codes import EventKind
 from tradecore.data.flows import WorkloadFlow, workload_flow
 from tradecore.data.source import open_source
@@ -178,7 +179,7 @@ def reports(records: Records, progress: Callable[[int], None] | None = None) -> 
         cuts = [0, *np.unique(edges[edges > 0]).tolist(), len(records)]
     for first, last in itertools.pairwise(cuts):
         in_seq = engine.in_seq + 1
-        events = np.frombuffer(engine.apply(flow.commands(first, last)), EVENT)
+        events = np.frombuffer(byte_view(engine.apply(flow.commands(first, last))), EVENT)
         yield report_lines(events, records[first:last], in_seq, renamed)
         if progress:
             progress(last)
