@@ -375,6 +375,56 @@ class SickDisk(FastDisk):
         super().truncate(fd, size)
 
 
+class WatchedDisk(FileOps):
+    """Notes what is asked of it, in order."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def create(self, path: Path) -> int:
+        self.calls.append("create")
+        return super().create(path)
+
+    def write(self, fd: int, data: memoryview | bytes, offset: int) -> None:
+        self.calls.append("write")
+        super().write(fd, data, offset)
+
+    def sync_data(self, fd: int) -> None:
+        self.calls.append("sync")
+        super().sync_data(fd)
+
+    def sync_folder(self, path: Path) -> None:
+        self.calls.append("sync folder")
+        super().sync_folder(path)
+
+    def rename(self, source: Path, target: Path) -> None:
+        self.calls.append("rename")
+        super().rename(source, target)
+
+
+def test_journal_waits_for_the_disk_in_the_order_that_makes_it_safe(tmp_path: Path) -> None:
+    disk = WatchedDisk()
+    new_segment = ["create", "write", "sync", "rename", "sync folder"]
+    with FileJournal.open(tmp_path, source=SOURCE, segment_bytes=4096, ops=disk) as journal:
+        assert disk.calls == new_segment
+        disk.calls.clear()
+        for frames in BATCHES[:3]:
+            journal.append(frames)
+        assert disk.calls == []
+        journal.commit()
+        assert disk.calls == ["write", "sync"]
+        disk.calls.clear()
+        journal.commit()
+        assert disk.calls == []
+        journal.append(batch(1, 60))
+        journal.commit()
+        assert disk.calls == [*new_segment, "write", "sync"]
+    disk.calls.clear()
+    # What a killed process wrote without waiting is made durable before it counts as such.
+    with FileJournal.open(tmp_path, source=SOURCE, ops=disk):
+        assert disk.calls == ["sync", "sync folder"]
+
+
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
 def test_journal_disk_failing_at_every_step_loses_nothing_acknowledged(
     tmp_path: Path, code: int
