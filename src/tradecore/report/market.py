@@ -153,7 +153,7 @@ def _draw_end(axes: Any, picture: MarketPicture) -> None:
     axes.tick_params(axis="x", rotation=30)
     axes.set_xlabel("price")
     axes.set_ylabel("lots up to the price")
-    axes.legend(loc="lower center")
+    axes.legend(loc="upper center")
 
 
 def _draw_equity(axes: Any, picture: MarketPicture) -> None:
