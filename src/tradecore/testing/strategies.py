@@ -2,8 +2,8 @@
 
 Every stream is a function of one seed. A run draws its own weights first (some kinds and features
 are off altogether, so the others meet each other more often), a handful of prices, accounts and
-order ids, then commands without looking at any engine: collisions are the point. `command_streams` offers
-the same generator to Hypothesis, which then shrinks its draws.
+order ids, then commands without looking at any engine: collisions are the point. `command_streams`
+offers the same generator to Hypothesis, which then shrinks its draws.
 """
 
 from __future__ import annotations

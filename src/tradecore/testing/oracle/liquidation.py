@@ -320,7 +320,7 @@ def can_take_over(book: Accounts, pool: Pool, x: Account) -> bool:
     if any(abs(value) > 1 << 62 for value in values):
         return False
     owed = pool.cash() + sum(values) - sum(p.cost for p in pool.carried())
-    return abs(owed) <= 1 << 62 and Pool(x, pool.asset).equity() + owed >= 0
+    return bool(abs(owed) <= 1 << 62 and Pool(x, pool.asset).equity() + owed >= 0)
 
 
 def forced_fill(

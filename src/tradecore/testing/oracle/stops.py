@@ -27,9 +27,9 @@ def wait(e: OracleEngine, o: Order) -> None:
         return
     if o.trail:
         look(o, price)
-    elif o.touched_by(price):
-        for side in (o.side,) if inst.trigger == TRIGGER.QUOTE else (BUY, SELL):
-            seen(inst, side, price)
+    elif o.touched_by(price) and inst.trigger != TRIGGER.QUOTE:
+        seen(inst, BUY, price)
+        seen(inst, SELL, price)
 
 
 def look(o: Order, price: int) -> None:
