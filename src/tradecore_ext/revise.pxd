@@ -8,7 +8,7 @@ from tradecore_ext.emit cimport order_px
 from tradecore_ext.held cimport closable, count_working, set_spot_hold
 from tradecore_ext.holds cimport hold_wallet, spot_hold, spot_need
 from tradecore_ext.limits cimport Ask, limits_check, limits_consume
-from tradecore_ext.margin cimport MarginNeed, margin_check_replace, margin_reduce, margin_replace, margin_state
+from tradecore_ext.margin cimport MarginNeed, margin_check_replace, margin_reduce, margin_replace
 from tradecore_ext.mathx cimport int128, unlikely
 from tradecore_ext.risk cimport (
     SQ_REDUCE_ONLY,
@@ -79,7 +79,7 @@ cdef inline uint16_t risk_check_replace(
     status = check_switches(e, a, b, p)
     if unlikely(status != 0):
         return status
-    status = check_state(e, margin_state(e, wallet_of(e, b, p, o.account_id, o.side), m.position), o.flags, r)
+    status = check_state(e, b, wallet_of(e, b, p, o.account_id, o.side), m.position, o.flags, r)
     if unlikely(status != 0):
         return status
     if unlikely(o.flags & TC_FLAG_REDUCE_ONLY):

@@ -75,8 +75,17 @@ cdef inline uint16_t check_switches(
     return 0
 
 
-cdef inline uint16_t check_state(Engine* e, uint8_t state, uint16_t flags, RiskResult* r) noexcept nogil:
-    """Check 4: what the margin pool's state allows."""
+cdef inline uint16_t check_state(
+    Engine* e, const Book* b, uint32_t wallet, uint32_t pos, uint16_t flags, RiskResult* r
+) noexcept nogil:
+    """Check 4: what the state of the margin pool allows. Spot asks the wallet only: a position's own state
+    stands on its second line, which spot orders never touch."""
+    cdef uint8_t state = 0
+    if likely(not b.linear):
+        if likely(wallet != NIL):
+            state = e.wallet[wallet].state
+    else:
+        state = margin_state(e, wallet, pos)
     if likely(state < TC_STATE_REDUCE_ONLY):
         return 0
     r.observed = state
@@ -233,7 +242,7 @@ cdef inline uint16_t risk_check_new(Engine* e, const NewOrder* n, RiskResult* r)
     if unlikely(n.cash_order_qty != 0 and b.linear):
         return SQ_BAD_COMBINATION
     wallet = wallet_of(e, b, p, n.account_id, n.side)
-    status = check_state(e, margin_state(e, wallet, pos), n.flags, r)
+    status = check_state(e, b, wallet, pos, n.flags, r)
     if unlikely(status != 0):
         return status
     if unlikely(n.flags & TC_FLAG_REDUCE_ONLY):
