@@ -182,4 +182,4 @@ def test_replay_view_fits_the_terminal(tmp_path: Path, workload: Path) -> None:
     lines = captured.get().splitlines()
     assert len(lines) == 24
     assert max(map(len, lines)) <= 80
-    assert "last of 1 fills" in captured.get()
+    assert "fills: 1" in captured.get()

@@ -86,4 +86,4 @@ class ReplayView:
         for _, side, px, qty in reversed(replay.recent[-max(1, lines - 4) :]):
             colour = "green" if side == 1 else "red"
             table.add_row(Text(replay.feed.px_text(px), colour), Text(f"{qty:,}"))
-        return panel(table, f"last of {replay.fills:,} fills")
+        return panel(table, f"fills: {replay.fills:,}")

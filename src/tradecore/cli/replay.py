@@ -13,7 +13,7 @@ import numpy as np
 from tradecore.cli.feeds import Feed, Until, open_feed
 from tradecore.cli.parser import Commands, new_command
 from tradecore.cli.replay_run import Pace, Replay
-from tradecore.cli.screen import FileProgress, Screen, rate_text, size_text
+from tradecore.cli.screen import FileProgress, Screen, rate_text, short_name, size_text
 from tradecore.cli.words import clock_text, ladder_rows
 from tradecore.engine import LevelView
 from tradecore.errors import ConfigError
@@ -122,7 +122,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
 
 
 def _one(path: str, args: argparse.Namespace, screen: Screen) -> dict[str, Any]:
-    with screen.progress(f"reading {path}", 1) as bar:
+    with screen.progress(f"reading {short_name(path)}", 1) as bar:
         until = _on_its_clock(path, args.until)
         feed = open_feed(path, until, args.config, FileProgress(bar, "reading"))
     if args.speed is not None and not feed.timed:
@@ -134,7 +134,7 @@ def _one(path: str, args: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         with ReplayView(screen.console, replay, args.speed) as view:
             replay.run(view.show)
     else:
-        with screen.progress(f"replaying {path}", feed.rows or 1) as bar:
+        with screen.progress(f"replaying {short_name(path)}", feed.rows or 1) as bar:
             replay.run(_reporter(bar, feed))
     document = replay.document()
     if args.plot:

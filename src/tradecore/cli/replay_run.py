@@ -97,12 +97,13 @@ class Replay:
         self.refused.clear()
         self.engine_s = 0.0
         for batch in self.feed.batches():
-            for frames in self._parts(batch):
+            before, parts = self.rows, self._parts(batch)
+            for number, frames in enumerate(parts, 1):
                 self._wait(frames, shown)
                 self._apply(frames)
+                self.rows = before + batch.rows * number // len(parts)
                 shown(self)
-            self.rows += batch.rows
-            self._sample()
+                self._sample()
         self.elapsed_s = time.perf_counter() - begin
 
     def _parts(self, batch: Batch) -> list[Frames]:

@@ -15,12 +15,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-__all__ = ["FileProgress", "Progress", "Screen", "count_text", "rate_text", "size_text"]
-
-
-def count_text(number: float) -> str:
-    """Return a count with thousands separated."""
-    return f"{number:,.0f}"
+__all__ = ["FileProgress", "Progress", "Screen", "rate_text", "short_name", "size_text"]
 
 
 def rate_text(per_second: float) -> str:
@@ -38,6 +33,12 @@ def size_text(n_bytes: float) -> str:
         if n_bytes >= size:
             return f"{n_bytes / size:,.1f} {unit}"
     return f"{n_bytes:.0f} bytes"
+
+
+def short_name(path: str) -> str:
+    """Return a file's name, shortened in the middle, so that a progress bar has room beside it."""
+    name = path.rstrip("/").rpartition("/")[2] or path
+    return name if len(name) <= 32 else f"{name[:15]}…{name[-16:]}"
 
 
 class Progress(Protocol):
@@ -89,7 +90,7 @@ class FileProgress:
         """Take over how far the work on a file is."""
         if path != self._path:
             self._path, self._shown = path, 0.0
-            self._bar.describe(f"{self._what} {path}")
+            self._bar.describe(f"{self._what} {short_name(path)}")
         share = done / total if total else 0.0
         self._bar.advance(share - self._shown)
         self._shown = share
