@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from tradecore.cli.journal_files import load_config
+from tradecore.cli.journal_files import followed_segments, load_config
 from tradecore.cli.parser import Commands, int_in, new_command
 from tradecore.cli.proof import Audit, audit_engine
 from tradecore.cli.screen import Screen
@@ -76,7 +76,8 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     """Audit a journal."""
     place = Path(args.journal)
     config = load_config(place, args.config)
-    summary = verify(read_segments(place), accept="torn")
+    with screen.progress("verifying every bit", 1) as bar:
+        summary = verify(followed_segments(place, bar), accept="torn")
     if summary.first_seq != 1:
         raise JournalError(
             f"the journal begins at command {summary.first_seq}; an audit needs it from 1",

@@ -15,6 +15,7 @@ from tradecore.cli.proof import Audit, audit_engine
 from tradecore.cli.screen import Screen, rate_text
 from tradecore.cli.session import Frames, Session
 from tradecore.cli.words import clock_text
+from tradecore.dtypes import COMMAND
 from tradecore.errors import ConfigError
 
 __all__ = ["add", "run"]
@@ -168,7 +169,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     state = session.engine.state_hash()
     second = _second_run(args, screen)
     second_state = second.engine.state_hash()
-    replayed = writer.replay(session) if writer else None
+    replayed = writer.replay(session, screen) if writer else None
     elapsed = time.perf_counter() - begin
     report = document(session, second, audit, state, second_state, elapsed)
     if replayed is not None:
@@ -222,12 +223,18 @@ class _Writer:
         if self._journal is not None:
             self._journal.close()
 
-    def replay(self, session: Session) -> str:
+    def replay(self, session: Session, screen: Screen) -> str:
         """Replay the journal into a new engine and return its state hash."""
         from tradecore.engine import Engine
         from tradecore.journal import replay
         from tradecore.storage import read_segments
 
         engine = Engine(session.engine.config)
-        replay(read_segments(self.folder), engine.apply, accept="clean")
+        with screen.progress("replaying the journal", session.commands) as bar:
+
+            def apply(view: memoryview) -> None:
+                engine.apply(view)
+                bar.advance(len(view) / COMMAND.itemsize)
+
+            replay(read_segments(self.folder), apply, accept="clean")
         return engine.state_hash()

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from tradecore.cli.journal_files import load_config, segment_head
+from tradecore.cli.journal_files import followed_segments, load_config, segment_head
 from tradecore.cli.parser import Commands, int_in, new_command
 from tradecore.cli.screen import Screen, rate_text, size_text
 from tradecore.errors import JournalError
@@ -103,7 +103,8 @@ def _part(
 def _inspect(args: argparse.Namespace, screen: Screen) -> int:
     place = Path(args.journal)
     head = segment_head(place)
-    segments = [_segment(segment) for segment in read_segments(place)]
+    with screen.progress("reading", 1) as bar:
+        segments = [_segment(segment) for segment in followed_segments(place, bar)]
     commands = _commands(place, args.first, args.commands) if args.commands else []
     screen.result({"journal": args.journal, "segments": segments, "commands": commands})
     screen.heading(f"{args.journal}: {head.kind} of source {head.source}")
@@ -169,7 +170,8 @@ def _commands(place: Path, first: int, count: int) -> list[tuple[int, dict[str, 
 def _verify(args: argparse.Namespace, screen: Screen) -> int:
     place = Path(args.journal)
     try:
-        summary = verify(read_segments(place), accept="clean")
+        with screen.progress("verifying", 1) as bar:
+            summary = verify(followed_segments(place, bar), accept="clean")
     except JournalError as error:
         screen.result({"journal": args.journal, "ok": False, "error": str(error)})
         screen.line(f"FAIL {error}")

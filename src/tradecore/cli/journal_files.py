@@ -7,6 +7,7 @@ digest proves that the file is the right one.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -14,10 +15,11 @@ import msgspec
 import numpy as np
 
 import tradecore
+from tradecore.cli.screen import Progress
 from tradecore.dtypes import COMMAND
 from tradecore.engine import EngineConfig
 from tradecore.errors import ConfigError, JournalError
-from tradecore.journal import digest_config, records
+from tradecore.journal import Segment, digest_config, records
 from tradecore.journal_format import SEGMENT_HEAD_BYTES, SegmentHead, decode_segment_head
 from tradecore.storage import FileJournal, list_segments, read_segments
 
@@ -25,6 +27,7 @@ __all__ = [
     "CONFIG_NAME",
     "create_journal",
     "first_time",
+    "followed_segments",
     "is_journal",
     "load_config",
     "segment_head",
@@ -128,6 +131,14 @@ def load_config(path: Path, named: str | None) -> EngineConfig:
             f"{digest_config(config).hex()[:16]}, the journal says {head.config_digest.hex()[:16]})"
         )
     return config
+
+
+def followed_segments(place: Path, bar: Progress) -> Iterator[Segment]:
+    """Yield the segments of a journal, moving a bar on by the share of each that was read."""
+    count = len(list_segments(place)) if place.is_dir() else 1
+    for segment in read_segments(place):
+        yield segment
+        bar.advance(1 / max(count, 1))
 
 
 def first_time(path: Path) -> int:

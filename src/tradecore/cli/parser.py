@@ -84,7 +84,13 @@ def new_command(
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=summary, description=description, epilog=epilog, formatter_class=_formatter
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON document, nothing else")
+    # Suppressed, so that an action's default does not undo what was said before its name.
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="print one JSON document, nothing else",
+    )
     return parser
 
 
