@@ -34,6 +34,7 @@ class Rivals:
         self._driver = driver
         self._workload = workload
         self._checksum: dict[str, str] = {}
+        self._compiler = ""
         self.values: dict[str, list[float]] = {}
 
     @classmethod
@@ -53,7 +54,12 @@ class Rivals:
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(make(name, setting.commands).encode())
-        return cls(setting, build / "alternatives" / "driver", path)
+        rivals = cls(setting, build / "alternatives" / "driver", path)
+        version = subprocess.run(
+            [compiler, "--version"], check=True, capture_output=True, text=True
+        )
+        rivals._compiler = version.stdout.splitlines()[0] + " -O3"
+        return rivals
 
     @classmethod
     def on_file(cls, setting: Setting, path: Path) -> Rivals:
@@ -94,7 +100,7 @@ class Rivals:
                 conditions={"engine": engine, "batch": 4096, "accounts": False},
                 workload=ref,
                 sha256=self._checksum[engine],
-                compiler="g++ -O3",
+                compiler=self._compiler,
             )
             for engine, values in self.values.items()
         ]
