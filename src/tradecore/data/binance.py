@@ -217,7 +217,7 @@ def iter_capture(path: PathLike) -> Iterator[CaptureEvent]:
                 raise DataError(reason, source.name, at)
             try:
                 event = decoder.event(int(match[1]), match[2])
-            except (msgspec.DecodeError, ConfigError) as error:
+            except (msgspec.DecodeError, ConfigError, UnicodeDecodeError) as error:
                 raise DataError(f"bad message: {error}", source.name, at) from error
             if event is not None:
                 yield event

@@ -30,7 +30,6 @@ from tradecore.codes import (
     StopPolicy,
     Tif,
 )
-from tradecore.errors import TradecoreError
 from tradecore.testing import build
 from tradecore.verify.cointossx_case import (
     HIDDEN,
@@ -44,7 +43,7 @@ from tradecore.verify.cointossx_case import (
     parse,
 )
 from tradecore.verify.jsonl import read_cases
-from tradecore.verify.report import Failure, FileResult, Progress, summary
+from tradecore.verify.report import CASE_FAULTS, Failure, FileResult, Progress, summary
 from tradecore.verify.session import Session
 
 __all__ = ["judge"]
@@ -278,7 +277,7 @@ def _judge_scenario(name: str, value: dict[str, Any]) -> tuple[Failure | None, F
             )
     except NotApplicableError as reason:
         return None, Failure(name, "a scenario that can be judged", str(reason))
-    except (KeyError, TypeError, ValueError, AttributeError, TradecoreError) as error:
+    except CASE_FAULTS as error:
         text = f"cannot be judged: {type(error).__name__}: {error}"
         return Failure(name, "a scenario that can be judged", text), None
     if not differences:

@@ -78,7 +78,7 @@ def detect(path: str) -> str | None:
         return None
     if is_capture(head):
         return "captures"
-    value = first_object(head, len(head) < _HEAD)
+    value = first_object(head)
     if value is not None and (kind := _kind_of_object(value)):
         return kind
     if _REPORT.fullmatch(head.partition(b"\n")[0].rstrip(b"\r")):

@@ -19,7 +19,7 @@ from tradecore.data.flows import workload_flow
 from tradecore.data.workload import WORKLOAD_RECORD, Records
 from tradecore.engine import Engine
 from tradecore.verify.jsonl import read_cases
-from tradecore.verify.report import Failure, FileResult, Progress, summary
+from tradecore.verify.report import CASE_FAULTS, Failure, FileResult, Progress, summary
 from tradecore.verify.workload import reports
 
 __all__ = ["judge"]
@@ -171,7 +171,7 @@ def judge(path: str, progress: Progress | None = None) -> FileResult:
         total += 1
         try:
             found = _differs(case.value)
-        except (_CaseError, ValueError, TypeError) as error:
+        except (_CaseError, *CASE_FAULTS) as error:
             found = ("a case that can be judged", f"cannot be judged: {error}")
         if found:
             failures.append(Failure(case.name, *found))

@@ -95,25 +95,16 @@ def read_document(path: str) -> dict[str, Any]:
     return value
 
 
-def first_object(head: bytes, complete: bool) -> dict[str, Any] | None:
-    """Return the first object of a case file, judging by its first bytes; None if it is none.
-
-    Parameters
-    ----------
-    head : bytes
-        The beginning of the file.
-    complete : bool
-        Whether `head` is the whole file.
-    """
+def first_object(head: bytes) -> dict[str, Any] | None:
+    """Return the first object of a case file, judging by its first bytes; None if it is none."""
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     text = text[1:].lstrip() if text.startswith(b"[") else text
     if not text.startswith(b"{"):
         return None
-    # A line may be longer than the head; a decoder that stops after the first object does not mind
-    # what follows, and gives up where the object itself is cut.
-    decoded = text.decode("utf-8", "ignore" if not complete else "strict")
+    # What follows the first object may be damaged, or be cut off with the head: a decoder that
+    # stops after one object does not mind. It gives up where the object itself is cut.
     try:
-        value, _ = json.JSONDecoder().raw_decode(decoded)
+        value, _ = json.JSONDecoder().raw_decode(text.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

@@ -306,7 +306,7 @@ def _replay_expectation(day: LobsterDay) -> dict[str, Any] | None:
         return None
     try:
         table = msgspec.json.decode(path.read_bytes(), type=dict[str, dict[str, Any]])
-    except (OSError, msgspec.DecodeError):
+    except (OSError, ValueError, msgspec.DecodeError):
         return None  # somebody else's file of that name: it promises nothing about this day
     # A day is named by ticker and levels; the archive's name holds both.
     name = os.path.basename(day.name)

@@ -25,7 +25,7 @@ import numpy as np
 from tradecore.errors import DataError
 from tradecore.kernels.lots import LotMethod, allocate_by_qty, match_lots
 from tradecore.verify.jsonl import read_document
-from tradecore.verify.report import Failure, FileResult, Progress, summary
+from tradecore.verify.report import CASE_FAULTS, Failure, FileResult, Progress, summary
 
 __all__ = ["judge"]
 
@@ -197,7 +197,7 @@ def judge(path: str, progress: Progress | None = None) -> FileResult:
                 golden = [row for row in report if row["asset"] == asset]
                 wanted, actual = _reported(golden), _computed(events, method)
                 reason = "" if wanted == actual else _breaks_its_method(events, golden, method)
-            except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+            except CASE_FAULTS as error:
                 text = f"cannot be judged: {type(error).__name__}: {error}"
                 failures.append(Failure(name, "a report that can be judged", text))
                 continue

@@ -22,10 +22,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from tradecore.errors import TradecoreError
 from tradecore.verify.jsonl import read_cases
 from tradecore.verify.reasons import allowed_statuses
-from tradecore.verify.report import Failure, FileResult, Progress, summary
+from tradecore.verify.report import CASE_FAULTS, Failure, FileResult, Progress, summary
 from tradecore.verify.scenario import Scenario, policies
 from tradecore.verify.session import Session, exact
 
@@ -210,7 +209,7 @@ def _judge_case(name: str, case: Mapping[str, Any]) -> Failure | None:
             scenario = Scenario(case, policy)
             scenario.run()
             differences = _differences(case, scenario)
-        except (KeyError, TypeError, ValueError, AttributeError, TradecoreError) as error:
+        except CASE_FAULTS as error:
             text = f"cannot be judged: {type(error).__name__}: {error}"
             return Failure(name, "a case that can be judged", text)
         if not differences:

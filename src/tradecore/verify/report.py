@@ -7,12 +7,23 @@ compares them; the comparison itself is made by the judge on values.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
 
-__all__ = ["Failure", "FileResult", "Judge", "Progress", "summary"]
+from tradecore.errors import TradecoreError
+
+__all__ = ["CASE_FAULTS", "Failure", "FileResult", "Judge", "Progress", "summary"]
+
+CASE_FAULTS = (
+    *(ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
+    struct.error,
+    TradecoreError,
+)
+"""What a value of another type or size than its schema says raises somewhere below a judge. Such a
+case has failed, by itself: the cases around it are judged all the same."""
 
 Progress = Callable[[str, int, int], None]
 """Called as ``progress(path, done, total)`` while a file is judged; `total` is 0 where unknown."""

@@ -203,7 +203,7 @@ def _manifest_digest(path: str) -> str | None:
         return None
     try:
         entries = msgspec.json.decode(manifest.read_bytes(), type=list[_Entry])
-    except (OSError, msgspec.DecodeError):
+    except (OSError, ValueError, msgspec.DecodeError):
         return None  # somebody else's manifest: it promises nothing about this file
     name = os.path.basename(path)
     return next((entry.sha256_reports.lower() for entry in entries if entry.file == name), None)
