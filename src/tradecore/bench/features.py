@@ -18,7 +18,7 @@ from tradecore.bench.inputs import BATCH, Input, generated
 from tradecore.bench.run import feed, same
 from tradecore.bench.setting import Setting
 from tradecore.codes import CommandKind, EventKind, OrdType, Scope
-from tradecore.dtypes import EVENT, FILL_EVENT, LIMITS
+from tradecore.dtypes import FILL_EVENT, LIMITS
 from tradecore.engine import Engine
 from tradecore.testing.results import Result
 
@@ -114,7 +114,7 @@ def _fills(work: Input, variant: Variant) -> str:
     engine = _engine(work, variant)
     digest = hashlib.sha256()
     for batch in work.batches():
-        events = np.frombuffer(engine.apply(batch), EVENT)
+        events = engine.events(batch)
         fills = events[events["kind"] == EventKind.FILL].view(FILL_EVENT)
         for name in ("order_id", "maker_order_id", "last_px", "last_qty"):
             digest.update(fills[name].tobytes())

@@ -168,8 +168,8 @@ def _fold_one(a: int, b: int) -> int:
 def colliding_ids(count: int, bits: int, seed: int, bucket: int = 0) -> U64:
     """Return ids that share one home bucket in a table of ``2**bits``, found with the known key.
 
-    O(count * 2**bits) hashes: a table of 8,192 and 500 ids take half a second or so. The last bucket
-    makes a cluster that wraps around the end of the table.
+    O(count * 2**bits) hashes: a table of 8,192 and 500 ids take half a second or so. The last
+    bucket makes a cluster that wraps around the end of the table.
     """
     key0 = _fold_one(seed ^ 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93)
     key1 = _fold_one(seed ^ 0xC2B2AE3D27D4EB4F, 0x9FB21C651E98DF25) | 1
