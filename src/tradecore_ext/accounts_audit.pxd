@@ -8,10 +8,9 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from tradecore_ext.bookaudit cimport broken
 from tradecore_ext.emit cimport order_px
 from tradecore_ext.held cimport held_sibling, own_need
-from tradecore_ext.holds cimport hold_wallet, spot_hold
+from tradecore_ext.holds cimport hold_wallet
 from tradecore_ext.keytable cimport group_find, position_find, wallet_find
 from tradecore_ext.limits cimport clip
-from tradecore_ext.margin cimport hold_of
 from tradecore_ext.margin_audit cimport margin_audit
 from tradecore_ext.mathx cimport PPM, abs64, int128, max64
 from tradecore_ext.pools cimport held_margin, margin_of, unrealised, worst_qty
@@ -23,6 +22,7 @@ from tradecore_ext.state cimport (
     AuditResult,
     Book,
     Engine,
+    GroupPosition,
     Money,
     Order,
     Position,
@@ -221,7 +221,6 @@ cdef inline bint audit_instrument(Engine* e, uint32_t instrument_id, AuditResult
     cdef int128 buy = 0
     cdef int128 sell = 0
     cdef uint32_t count = 0
-    cdef uint32_t slot
     while n != NIL:
         if broken(
             r, e.position[n].instrument_id == instrument_id and count <= e.n_positions, AA_RECORDS, n, instrument_id,
@@ -235,17 +234,31 @@ cdef inline bint audit_instrument(Engine* e, uint32_t instrument_id, AuditResult
         n = e.position[n].inst_next
     if broken(r, lots == 0, AA_LOTS, instrument_id, clip(lots), 0):
         return True
-    if not e.track:
+    if not e.track or group_find(e, 0, instrument_id) != NIL:
         return False
-    slot = group_find(e, 0, instrument_id)
-    if slot == NIL:
-        return broken(r, buy == 0 and sell == 0, AA_SUMS, 0, 0, clip(buy + sell))
+    return broken(r, buy == 0 and sell == 0, AA_SUMS, 0, 0, clip(buy + sell))
+
+
+cdef inline bint audit_group_position(Engine* e, uint32_t slot, AuditResult* r) noexcept nogil:
+    """Sums of one (group, instrument) from the positions of the instrument."""
+    cdef GroupPosition* g = e.group_position + slot
+    cdef const Position* p
+    cdef uint32_t n = e.book[g.instrument_id].positions_head
+    cdef int128 lots = 0
+    cdef int128 buy = 0
+    cdef int128 sell = 0
+    while n != NIL:
+        p = e.position + n
+        if g.group_id == 0 or e.account[p.account_id].group_id == g.group_id:
+            lots += p.qty
+            buy += p.open_buy
+            sell += p.open_sell
+        n = p.inst_next
     return (
-        broken(r, e.group_position[slot].qty == lots, AA_SUMS, 0, clip(e.group_position[slot].qty), clip(lots))
-        or broken(r, e.group_position[slot].open_buy == buy, AA_SUMS, 0, clip(e.group_position[slot].open_buy), clip(buy))
-        or broken(
-            r, e.group_position[slot].open_sell == sell, AA_SUMS, 0, clip(e.group_position[slot].open_sell), clip(sell)
-        )
+        broken(r, group_find(e, g.group_id, g.instrument_id) == slot, AA_SUMS, g.group_id, slot, g.instrument_id)
+        or broken(r, g.qty == lots, AA_SUMS, g.group_id, clip(g.qty), clip(lots))
+        or broken(r, g.open_buy == buy, AA_SUMS, g.group_id, clip(g.open_buy), clip(buy))
+        or broken(r, g.open_sell == sell, AA_SUMS, g.group_id, clip(g.open_sell), clip(sell))
     )
 
 
@@ -258,10 +271,13 @@ cdef inline bint audit_node(
 
 
 cdef inline bint audit_groups(Engine* e, AuditResult* r) noexcept nogil:
-    """Sums of groups and of the firm. O(groups * accounts), only while they are kept and groups are few."""
+    """Sums of groups and of the firm. O(groups in use * (accounts + positions)), only while they are kept."""
     cdef uint32_t g, i
     cdef uint32_t orders = 0
     cdef int128 gross = 0
+    for i in range(e.n_group_positions):
+        if audit_group_position(e, i, r):
+            return True
     for i in range(e.max_accounts):
         orders += e.account[i].open_orders
         gross += e.account[i].gross_notional

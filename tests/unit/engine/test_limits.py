@@ -272,3 +272,20 @@ def test_a_replace_counts_as_if_the_old_order_were_gone() -> None:
     assert replace(px=64) == ["REPLACE_REJECTED REPLACE_ORDER LIMIT_ORDER_QTY 15/14"]
     # Less at the same price needs no permission.
     assert replace(order_qty=3) == ["REPLACED 1 buy 3@65 OK"]
+
+
+def test_sums_survive_more_groups_than_the_engine_has_room_for() -> None:
+    """Accounts that wander through groups leave empty sums; the full arena is added up anew."""
+    rich = (10_000, 100)
+    v = SpotVenue(
+        {1: rich, 2: rich}, capacities={"max_groups": 16, "max_positions": 2, "max_wallets": 9}
+    )
+    v.limits(POSITION, scope=3, max_position_qty=30)
+    v.order(2, BUY, 7, 80)
+    for group in range(1, 16):
+        v.account(1, group=group)
+        v.limits(POSITION, scope=2, group_id=group, max_position_qty=4)
+        assert refused(v, 1, BUY, 5, 90) == [311, 5, 4, 2]
+        assert accepted(v.order(1, BUY, 4, 90))
+        assert refused(v, 2, BUY, 20, 90) == [311, 31, 30, 3]
+        v.cancel(1, v.next_id)
