@@ -37,19 +37,6 @@ MUST_HAPPEN = {
 }
 
 
-class Checked:
-    """The kernel, its audit raised as an error."""
-
-    def __init__(self) -> None:
-        self.engine = kernel(True)
-
-    def apply(self, commands: bytes) -> bytes:
-        return bytes(self.engine.apply(commands))
-
-    def audit(self) -> None:
-        self.engine.check()
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("absurd", [False, True], ids=["market", "absurd_marks"])
 def test_kernel_and_oracle_agree_on_margin(
@@ -58,7 +45,7 @@ def test_kernel_and_oracle_agree_on_margin(
     coverage = Coverage()
     for seed in range(STREAMS):
         commands = MarginFlow(seed, absurd=absurd).stream(500)
-        found = compare(commands, Checked(), oracle(True), audit_each=True, coverage=coverage)
+        found = compare(commands, kernel(True), oracle(True), audit_each=True, coverage=coverage)
         if found is not None:
             line = f"margin flow of seed {seed}, absurd={absurd}"
             told = report(commands[: found.index + 1], True, f"margin_{seed}", line)
