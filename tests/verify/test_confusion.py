@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import random
@@ -34,7 +35,7 @@ COINTOSSX = {
 }
 STRANGE: list[Any] = [
     *(None, True, False, 0, -1, 1 << 63, 1 << 70, 1e308, 0.5, "", "x", "NaN", "1e400"),
-    *([], {}, [[]], {"a": 1}, "１２"),
+    *([], {}, [[]], {"a": 1}, "\uff11\uff12"),
 ]
 
 
@@ -83,7 +84,5 @@ def test_damaged_bytes_never_escape(case: dict[str, Any], tmp_path: Path) -> Non
         data = bytearray(good)
         data[draw.randrange(len(data))] = draw.randrange(256)
         path.write_bytes(data[: draw.choice((len(data), draw.randrange(len(data)) + 1))])
-        try:
-            verify.run([path])
-        except DataError as error:
-            assert error.file == str(path)
+        with contextlib.suppress(DataError):
+            assert len(verify.run([path])) == 1
