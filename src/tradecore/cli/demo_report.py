@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -178,6 +179,7 @@ def _pace(session: Session, second: Session, report: dict[str, Any], screen: Scr
                 f"reading events {session.look_s:.1f} s",
             ),
             ("refused", refusals or "none"),
+            *_busy(),
             *([("plot", report["plot"])] if "plot" in report else []),
             *(
                 [("journal", f"{report['journal']['folder']}, replayed to the same hash")]
@@ -186,6 +188,16 @@ def _pace(session: Session, second: Session, report: dict[str, Any], screen: Scr
             ),
         ]
     )
+
+
+def _busy() -> list[tuple[str, str]]:
+    """Return a remark where other work on the machine makes the times longer than they need be."""
+    load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    if load <= 1.25 * cores:
+        return []
+    return [
+        ("note", f"the machine is busy (load {load:.1f} on {cores} cores): read times with care")
+    ]
 
 
 def picture(session: Session, title: str) -> MarketPicture:
