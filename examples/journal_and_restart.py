@@ -1,6 +1,6 @@
 """A cell that survives a power cut: journal first, engine second, snapshot now and then.
 
-    python examples/journal_and_restart.py [FOLDER]
+Run it with ``python examples/journal_and_restart.py [FOLDER]``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """From what people write to what the engine does: JSON in, events in plain words out.
 
-    python examples/messages.py
+Run it with ``python examples/messages.py``.
 """
 
 from __future__ import annotations

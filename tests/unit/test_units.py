@@ -45,6 +45,8 @@ def test_units_exact_multiple_is_read(text: str, step: str, units: int) -> None:
         ("+1", "sign '+'"),
         ("\uff11\uff12", "non-ASCII"),
         ("\u0661\u0662", "non-ASCII"),
+        ("1\uff12", "non-ASCII"),
+        ("0.\u0661", "non-ASCII"),
         ("1\u00a02", "white space"),
         ("1_000", "separator"),
         ("1,000.5", "separator"),
