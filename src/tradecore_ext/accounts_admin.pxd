@@ -81,7 +81,9 @@ cdef inline bint too_full(const Engine* e, uint32_t wallet, int64_t amount) noex
     return wallet != NIL and e.wallet[wallet].total > TC_MAX_CASH - amount
 
 
-cdef inline void move_cash(Engine* e, uint32_t account_id, uint32_t wallet, int64_t amount, uint16_t kind) noexcept nogil:
+cdef inline void move_cash(
+    Engine* e, uint32_t account_id, uint32_t wallet, int64_t amount, uint16_t kind
+) noexcept nogil:
     e.wallet[wallet].total += amount
     margin_cash_changed(e, wallet)
     emit_balance(e, account_id, wallet, amount, kind)

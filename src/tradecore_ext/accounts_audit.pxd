@@ -161,7 +161,9 @@ cdef inline bint audit_account(Engine* e, uint32_t account_id, AuditResult* r) n
     while n != NIL:
         o = e.order + n
         if broken(
-            r, o.account_id == account_id and o.state != ST_FREE and (o.flags & OF_HELD) and e.money[n].acct_prev == before,
+            r,
+            o.account_id == account_id and o.state != ST_FREE and (o.flags & OF_HELD)
+            and e.money[n].acct_prev == before,
             AA_ORDER_LIST, account_id, n, before
         ):
             return True

@@ -129,7 +129,9 @@ cdef inline void limits_consume(Engine* e, const Ask* q) noexcept nogil:
 # ---- one check over the levels -----------------------------------------------------------------------------
 
 
-cdef inline int128 position_reach(Engine* e, const Ask* q, int level, const Position* p, uint32_t group_id) noexcept nogil:
+cdef inline int128 position_reach(
+    Engine* e, const Ask* q, int level, const Position* p, uint32_t group_id
+) noexcept nogil:
     """Largest position on the order's side if everything that works there filled, the order included."""
     cdef const GroupPosition* g
     cdef uint32_t slot

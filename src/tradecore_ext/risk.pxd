@@ -209,7 +209,9 @@ cdef inline uint16_t check_room(Engine* e, const Book* b, uint32_t account_id, R
     return 0
 
 
-cdef inline uint32_t wallet_of(Engine* e, const Book* b, const Position* p, uint32_t account_id, uint8_t side) noexcept nogil:
+cdef inline uint32_t wallet_of(
+    Engine* e, const Book* b, const Position* p, uint32_t account_id, uint8_t side
+) noexcept nogil:
     """The wallet that pays: of linear instruments and buys the quote asset's, of sales the base asset's."""
     if likely(p != NULL):
         return p.quote_wallet if b.linear else hold_wallet(p, side)
