@@ -11,7 +11,7 @@ from tradecore_ext.arena cimport id_tag
 from tradecore_ext.keytable cimport pair_hash
 from tradecore_ext.mathx cimport prefetch
 from tradecore_ext.state cimport NIL, ST_FREE, WINDOW, Book, Engine, Ladder, Level, Money, Order, Page, Position
-from tradecore_ext.types cimport TC_CMD_NEW_ORDER, TC_CMD_REPLACE_ORDER, tc_command
+from tradecore_ext.types cimport TC_CMD_NEW_ORDER, TC_CMD_REPLACE_ORDER, TC_SIDE_BUY, TC_SIDE_SELL, tc_command
 
 cdef enum:
     AHEAD_LINE = 48        # the command's own line
@@ -28,7 +28,14 @@ cdef struct Ahead:         # what the stages have found out about one command
     uint32_t position      # slot of (account, instrument), NIL
     uint32_t level
     uint64_t hash          # of (account, instrument)
-    uint64_t wallet_hash   # of (account, asset of the hold), 0 = not wanted
+    uint64_t quote_hash    # of (account, quote asset) where there is no position yet; 0 = not wanted
+    uint64_t base_hash
+
+
+cdef inline bint no_side(const tc_command* c) noexcept nogil:
+    """Neither buy nor sell: raw bytes of a longer command can look like a new order. (An unsigned byte minus one
+    is an int in C, so a range check by subtraction would let 0 through.)"""
+    return c.side != TC_SIDE_BUY and c.side != TC_SIDE_SELL
 
 
 cdef inline uint32_t page_guess(const Ladder* s, int64_t rank) noexcept nogil:
@@ -42,7 +49,8 @@ cdef inline void stage_bucket(Engine* e, const tc_command* c, Ahead* a) noexcept
     a.slot = NIL
     a.position = NIL
     a.level = NIL
-    a.wallet_hash = 0
+    a.quote_hash = 0
+    a.base_hash = 0
     prefetch(e.ids.entry + (a.tag >> e.ids.shift))
     if c.kind == TC_CMD_NEW_ORDER:
         if c.instrument_id < e.max_instruments:
@@ -73,7 +81,7 @@ cdef inline void stage_order(Engine* e, const tc_command* c, Ahead* a) noexcept 
                 if c.account_id < e.max_accounts:
                     prefetch(e.account + c.account_id)
         return
-    if c.instrument_id >= e.max_instruments or c.side - 1 > 1:
+    if c.instrument_id >= e.max_instruments or no_side(c):
         return
     b = e.book + c.instrument_id
     rank = -c.px if c.side == 1 else c.px
@@ -108,11 +116,11 @@ cdef inline void stage_near(Engine* e, const tc_command* c, Ahead* a) noexcept n
         if o.prev < e.max_orders:
             prefetch(e.order + o.prev)
         prefetch(e.book + o.instrument_id)
-        prefetch(&e.book[o.instrument_id].ladder[o.side - 1 & 1])
+        prefetch(&e.book[o.instrument_id].ladder[(o.side - 1) & 1])
         if e.accounts:
             near_money(e, a)
         return
-    if c.kind != TC_CMD_NEW_ORDER or c.instrument_id >= e.max_instruments or c.side - 1 > 1:
+    if c.kind != TC_CMD_NEW_ORDER or c.instrument_id >= e.max_instruments or no_side(c):
         return
     b = e.book + c.instrument_id
     if not b.exists:
@@ -128,11 +136,12 @@ cdef inline void stage_near(Engine* e, const tc_command* c, Ahead* a) noexcept n
             if e.position[a.position].base_wallet != NIL:
                 prefetch(e.wallet + e.position[a.position].base_wallet)
         else:
-            # The account's first order here: the wallet of its hold is looked up by key.
-            a.wallet_hash = pair_hash(
-                e, c.account_id, b.spec.quote_asset if c.side == 1 or b.linear else b.spec.base_asset
-            )
-            prefetch(e.wallets.entry + (a.wallet_hash >> e.wallets.shift))
+            # The account's first order here: its wallets are looked up by key.
+            a.quote_hash = pair_hash(e, c.account_id, b.spec.quote_asset)
+            prefetch(e.wallets.entry + (a.quote_hash >> e.wallets.shift))
+            if not b.linear:
+                a.base_hash = pair_hash(e, c.account_id, b.spec.base_asset)
+                prefetch(e.wallets.entry + (a.base_hash >> e.wallets.shift))
         if e.account[c.account_id].orders_head < e.max_orders:
             prefetch(e.money + e.account[c.account_id].orders_head)
 
@@ -148,12 +157,21 @@ cdef inline void near_money(Engine* e, Ahead* a) noexcept nogil:
         prefetch(e.money + m.acct_prev)
 
 
+cdef inline void fetch_wallet(const Engine* e, uint64_t hash) noexcept nogil:
+    """The bucket is here: ask for the wallet it names, first or second place of the cluster."""
+    cdef uint64_t i = hash >> e.wallets.shift
+    cdef uint64_t x = e.wallets.entry[i]
+    if x != 0 and x >> 32 != hash >> 32:
+        x = e.wallets.entry[(i + 1) & e.wallets.mask]
+    if x != 0:
+        prefetch(e.wallet + (<uint32_t>x - 1))
+
+
 cdef inline void stage_level(Engine* e, const tc_command* c, Ahead* a) noexcept nogil:
     cdef const Position* p
     cdef const Ladder* s
     cdef const Page* page
     cdef int64_t rank
-    cdef uint64_t i, x
     cdef uint32_t pg
     if a.slot != NIL:
         if a.position != NIL:
@@ -163,20 +181,17 @@ cdef inline void stage_level(Engine* e, const tc_command* c, Ahead* a) noexcept 
                 prefetch(e.wallet + p.base_wallet)
         if c.kind != TC_CMD_REPLACE_ORDER or c.px == 0:
             return
-        s = &e.book[e.order[a.slot].instrument_id].ladder[e.order[a.slot].side - 1 & 1]
+        s = &e.book[e.order[a.slot].instrument_id].ladder[(e.order[a.slot].side - 1) & 1]
         rank = -c.px if e.order[a.slot].side == 1 else c.px
     else:
-        if c.kind != TC_CMD_NEW_ORDER or c.instrument_id >= e.max_instruments or c.side - 1 > 1:
+        if c.kind != TC_CMD_NEW_ORDER or c.instrument_id >= e.max_instruments or no_side(c):
             return
         if not e.book[c.instrument_id].exists:
             return
-        if a.wallet_hash:
-            i = a.wallet_hash >> e.wallets.shift
-            x = e.wallets.entry[i]
-            if x != 0 and x >> 32 != a.wallet_hash >> 32:
-                x = e.wallets.entry[(i + 1) & e.wallets.mask]
-            if x != 0:
-                prefetch(e.wallet + (<uint32_t>x - 1))
+        if a.quote_hash:
+            fetch_wallet(e, a.quote_hash)
+        if a.base_hash:
+            fetch_wallet(e, a.base_hash)
         s = &e.book[c.instrument_id].ladder[c.side - 1]
         rank = -c.px if c.side == 1 else c.px
     pg = page_guess(s, rank)
