@@ -143,7 +143,7 @@ def _show(screen: Screen, results: list[Result]) -> None:
     screen.table(("benchmark", "median", "min", "max", "unit", "goal", ""), rows)
     for each in results:
         seen = {k: v for k, v in each.observed.items() if k not in ("load_1m", "input_sha256")}
-        if seen and each.name.endswith(("p50", "steady", "growth", "take", "-of-stdmap")):
+        if seen and each.name.endswith(("/p50", "steady", "growth", "take", "-of-stdmap")):
             screen.line(f"  {each.name}: " + ", ".join(f"{k} {v:,}" for k, v in seen.items()))
 
 
