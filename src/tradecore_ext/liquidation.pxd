@@ -1,8 +1,8 @@
 """The liquidation state machine: one look at every touched margin pool after every command.
 
-Owner of: section 5 of docs/reference/margin.md up to the closing out, which is deleverage.pxd's.  While no pool is below
-its warning level the step costs one comparison.  Positions never grow in here, and every closing order is finished before
-the next one is made.
+Owner of: section 5 of docs/reference/margin.md up to the closing out, which is deleverage.pxd's.  While no pool is
+below its warning level the step costs one comparison.  Positions never grow in here, and every closing order is
+finished before the next one is made.
 """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
@@ -23,8 +23,17 @@ from tradecore_ext.gather cimport Scope, end_gathered, gather
 from tradecore_ext.held cimport risk_adopt
 from tradecore_ext.keytable cimport position_find, wallet_find
 from tradecore_ext.lists cimport taker_finished
-from tradecore_ext.mathx cimport PPM, I64_MAX, abs64, int128, likely, max64, min64, mul128, unlikely
-from tradecore_ext.pools cimport POOL_KIND_BIT, Pool, below_warning, margin_of, queue_pop, recovered, touch_position, touch_wallet
+from tradecore_ext.mathx cimport PPM, abs64, int128, min64, mul128, unlikely
+from tradecore_ext.pools cimport (
+    POOL_KIND_BIT,
+    Pool,
+    below_warning,
+    margin_of,
+    queue_pop,
+    recovered,
+    touch_position,
+    touch_wallet,
+)
 from tradecore_ext.state cimport NIL, Book, Engine, Order, Position
 from tradecore_ext.stops cimport elect
 from tradecore_ext.types cimport (
@@ -59,7 +68,9 @@ cdef enum:
     LIQUIDATION_ROUNDS = 5
 
 
-cdef inline void emit_state(Engine* e, const Victim* v, uint8_t state, uint8_t previous, uint16_t status) noexcept nogil:
+cdef inline void emit_state(
+    Engine* e, const Victim* v, uint8_t state, uint8_t previous, uint16_t status
+) noexcept nogil:
     cdef tc_account_event* x = <tc_account_event*>emit_next(e)
     cdef Pool pool
     pool_of(e, v, &pool)

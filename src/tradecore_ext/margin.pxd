@@ -4,7 +4,7 @@ Owner of: sections 2 and 3 of docs/reference/margin.md and MARK_PRICE's part in 
 in margin_admin.pxd, valuation in pools.pxd, the state machine in liquidation.pxd.
 The caller (risk, ledger) owns open_buy/open_sell and the lists; it changes them first and then calls in here.
 """
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from tradecore_ext.emit cimport emit_next, order_px, tc_check
 from tradecore_ext.fees cimport fee_bound, fee_on, fee_rate, take_fee
@@ -12,7 +12,6 @@ from tradecore_ext.mathx cimport I64_MAX, I64_MIN, abs64, int128, likely, max64,
 from tradecore_ext.pools cimport (
     held_margin,
     margin_of,
-    pool_of_position,
     revalue,
     touch_position,
     touch_wallet,
@@ -83,7 +82,9 @@ cdef inline int64_t adverse_per_lot(const Book* b, uint8_t side, int64_t px) noe
     return d * b.spec.multiplier if d > 0 else 0
 
 
-cdef inline int64_t hold_of(const Book* b, uint32_t fee_rem, int64_t adverse, int64_t px, int64_t leaves) noexcept nogil:
+cdef inline int64_t hold_of(
+    const Book* b, uint32_t fee_rem, int64_t adverse, int64_t px, int64_t leaves
+) noexcept nogil:
     """Hold of a linear order: the most its fees can still cost, and its loss against the mark at entry."""
     return fee_on(fee_rem, mul128(px, leaves) * b.spec.multiplier, fee_bound(b)) + adverse * leaves
 
@@ -147,7 +148,6 @@ cdef inline uint16_t margin_check_new(
     cdef Position* p = NULL
     cdef int64_t buy = order_qty if side == TC_SIDE_BUY else 0
     cdef int64_t sell = order_qty - buy
-    cdef int64_t before = 0
     cdef int64_t delta
     cdef uint16_t status
     if likely(pos != NIL):

@@ -2,7 +2,7 @@
 
 Owner of: section 4 of docs/reference/margin.md.  Everything is checked before anything changes.
 """
-from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t
 
 from tradecore_ext.emit cimport emit_done, emit_refused
 from tradecore_ext.keytable cimport position_find, position_get, position_room
@@ -13,7 +13,6 @@ from tradecore_ext.state cimport NIL, Book, Engine, Position, Wallet
 from tradecore_ext.types cimport (
     TC_CMD_FUNDING,
     TC_CMD_MARGIN_MODE,
-    TC_MARGIN_CROSS,
     TC_MARGIN_ISOLATED,
     tc_admin,
     tc_command,

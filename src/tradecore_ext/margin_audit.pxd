@@ -1,6 +1,7 @@
 """What must be true of margin pools between commands, beyond the sums that accounts_audit.pxd recomputes.
 
-Owner of: audit codes 123 and 124 (docs/reference/margin.md section 7).  Called by accounts_audit; O(positions + wallets).
+Owner of: audit codes 123 and 124 (docs/reference/margin.md section 7).  Called by accounts_audit.
+O(positions + wallets).
 """
 from libc.stdint cimport uint32_t
 

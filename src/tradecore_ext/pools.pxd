@@ -1,14 +1,14 @@
 """What a margin pool is worth, and which pools have to be looked at.
 
 Owner of: margin rates, valuation of linear positions at the mark, the sums a wallet keeps of them, and the queue of
-touched pools (docs/reference/margin.md sections 1 and 5).  A pool is either a wallet (all cross positions settled in its
-asset) or one isolated position.  Everything here is incremental: a valuation changes the wallet by the difference.
+touched pools (docs/reference/margin.md sections 1 and 5).  A pool is either a wallet (all cross positions settled in
+its asset) or one isolated position.  Everything here is incremental: a valuation changes the wallet by the difference.
 """
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from tradecore_ext.emit cimport tc_check
 from tradecore_ext.mathx cimport PPM, abs64, ceil_div128, int128, likely, max64, mul128, unlikely
-from tradecore_ext.state cimport NIL, Book, Engine, Position, Wallet
+from tradecore_ext.state cimport Book, Engine, Position, Wallet
 from tradecore_ext.types cimport TC_MARGIN_ISOLATED, tc_margin_tier
 
 cdef enum:
