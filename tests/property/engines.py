@@ -27,7 +27,8 @@ AUDIT_EACH = bool(os.environ.get("TRADECORE_AUDIT"))
 
 
 def kernel(accounts: bool) -> Any:
-    return tradecore.Engine(accounts=accounts, **SIZES)
+    # Fetching ahead reads guessed addresses: it is always on here, so that a wrong guess is found.
+    return tradecore.Engine(accounts=accounts, prefetch="on", **SIZES)
 
 
 def oracle(accounts: bool) -> OracleEngine:
