@@ -95,5 +95,5 @@ def mark(setting: Setting) -> list[Result]:
         )
         for each in results
         if each.name == "mark/mark"
-        for ratio in [float(each.conditions["ratio_to_triad"])]
+        for ratio in [float(each.observed["ratio_to_triad"])]
     ]
