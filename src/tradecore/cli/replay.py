@@ -6,6 +6,7 @@ import argparse
 import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -127,7 +128,8 @@ def _one(path: str, args: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         feed = open_feed(path, until, args.config, FileProgress(bar, "reading"))
     if args.speed is not None and not feed.timed:
         raise ConfigError(f"{path}: has no times, so --speed has nothing to go by; leave it out")
-    replay = Replay(feed, None if args.speed is None else Pace(args.speed))
+    pace = None if args.speed is None else Pace(args.speed)
+    replay = Replay(feed, pace, sampling=bool(args.plot))
     if args.speed is not None and screen.is_rich:
         from tradecore.cli.live_replay import ReplayView
 
@@ -146,8 +148,6 @@ def _one(path: str, args: argparse.Namespace, screen: Screen) -> dict[str, Any]:
 
 def _on_its_clock(path: str, until: Until) -> Until:
     """Turn a time of day into the journal's log time: that clock time of its first day."""
-    from pathlib import Path
-
     from tradecore.cli.journal_files import first_time, is_journal
 
     if until.ts_ns is None or not is_journal(Path(path)):
@@ -218,7 +218,7 @@ def _plot(replay: Replay, target: str) -> None:
     last[last == 0] = np.nan  # nothing had traded yet
     name = feed.name(replay.focus)
     picture = MarketPicture(
-        title=f"tradecore replay {feed.path}: {replay.commands:,} commands, {replay.fills:,} fills",
+        title=f"{Path(feed.path).name}: {replay.commands:,} commands, {replay.fills:,} fills",
         seconds=seconds,
         prices={name: last},
         equity={},

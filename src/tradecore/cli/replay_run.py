@@ -21,7 +21,7 @@ from tradecore_ext.framing import count_commands
 
 __all__ = ["Pace", "Replay"]
 
-_SAMPLES: Final = 240
+_SAMPLES: Final = 1_000
 _DEPTH_LEVELS: Final = 60
 _LONGEST_SLEEP_S: Final = 0.25
 _PACED_COMMANDS: Final = 64
@@ -59,6 +59,8 @@ class Replay:
     feed : Feed
     pace : Pace, optional
         Real time in multiples; as fast as possible without.
+    sampling : bool
+        Keep samples of depth and price for a picture.
 
     Attributes
     ----------
@@ -73,7 +75,7 @@ class Replay:
     samples : list of (ts_ns or row, last_px, bids, asks)
     """
 
-    def __init__(self, feed: Feed, pace: Pace | None = None) -> None:
+    def __init__(self, feed: Feed, pace: Pace | None = None, *, sampling: bool = False) -> None:
         self.feed = feed
         self.engine = Engine(feed.config)
         self._pace = pace
@@ -85,7 +87,8 @@ class Replay:
         self.samples: list[tuple[int, int, list[Any], list[Any]]] = []
         self.ts_ns = 0
         self.recent: list[tuple[int, int, int, int]] = []
-        self._every = max(1, feed.rows // _SAMPLES) if feed.rows else 1 << 12
+        self._sampling = sampling
+        self._every = max(1, feed.rows // _SAMPLES) if feed.rows else _PACED_COMMANDS
         self._next_sample = 0
 
     def run(self, shown: Callable[[Replay], None]) -> None:
@@ -104,11 +107,14 @@ class Replay:
                 self.rows = before + batch.rows * number // len(parts)
                 shown(self)
                 self._sample()
+        self._next_sample = 0
+        self._sample()  # the end is always among the samples
         self.elapsed_s = time.perf_counter() - begin
 
     def _parts(self, batch: Batch) -> list[Frames]:
-        """Split a batch where a paced replay should not jump; commands stay whole."""
-        if self._pace is None or len(batch.frames) <= _PACED_COMMANDS:
+        """Split a batch where a paced replay or a picture should not jump; commands stay whole."""
+        plain = self._pace is None and not self._sampling
+        if plain or len(batch.frames) <= _PACED_COMMANDS:
             return [batch.frames]
         from tradecore_ext.framing import command_offset
 
@@ -158,7 +164,7 @@ class Replay:
             self.recent = (self.recent + new)[-32:]
 
     def _sample(self) -> None:
-        if self.focus < 0 or self.rows < self._next_sample:
+        if not self._sampling or self.focus < 0 or self.rows < self._next_sample:
             return
         self._next_sample = self.rows + self._every
         market = self.engine.market_state(self.focus)

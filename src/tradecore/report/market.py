@@ -17,6 +17,7 @@ Levels = list[tuple[int, int, int]]
 
 _BID, _ASK = "#009E73", "#D55E00"
 _MAX_ROWS: Final = 160
+_MAX_COLUMNS: Final = 240
 
 
 class MarketPicture(msgspec.Struct, kw_only=True):
@@ -77,18 +78,41 @@ def draw_market(picture: MarketPicture) -> Figure:
     return figure
 
 
-def _heat(picture: MarketPicture) -> tuple[npt.NDArray[np.float64], float, float]:
-    """Return lots by (price row, sample), asks positive and bids negative, and the price range."""
-    prices = [level[0] for bids, asks in picture.depth for level in (*bids[:40], *asks[:40])]
+def _even(picture: MarketPicture) -> list[tuple[Levels, Levels]]:
+    """Return the depth at evenly spaced times: each time shows the last sample before it.
+
+    Samples are taken by the number of rows, and a market is not equally busy all day.
+    """
+    at = np.array(picture.depth_seconds)
+    columns = min(len(at), _MAX_COLUMNS)
+    times = np.linspace(at[0], at[-1], columns)
+    last = np.searchsorted(at, times, side="right") - 1
+    return [picture.depth[i] for i in last.tolist()]
+
+
+def _heat(
+    depth: list[tuple[Levels, Levels]], traded: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], float, float]:
+    """Return lots by (price row, sample), asks positive and bids negative, and the price range.
+
+    Parameters
+    ----------
+    depth : list of (bids, asks)
+    traded : ndarray of float64
+        Prices of trades in ticks; all of them are inside the range.
+    """
+    prices = [level[0] for bids, asks in depth for level in (*bids[:40], *asks[:40])]
     if not prices:
         return np.zeros((1, 1)), 0.0, 1.0
     # The few far prices of a crash would squeeze everything else into a line.
-    low, high = (int(np.percentile(prices, p)) for p in (1, 99))
+    low, high = (int(np.percentile(prices, p)) for p in (0.5, 99.5))
+    if len(traded := traded[np.isfinite(traded)]):
+        low, high = min(low, int(traded.min())), max(high, int(traded.max()) + 1)
     high = max(high, low + 1)
     step = max(1, -(-(high - low + 1) // _MAX_ROWS))
     rows = (high - low) // step + 1
-    heat = np.zeros((rows, len(picture.depth)))
-    for column, sides in enumerate(picture.depth):
+    heat = np.zeros((rows, len(depth)))
+    for column, sides in enumerate(depth):
         for levels, sign in zip(sides, (-1.0, 1.0), strict=True):
             for px, qty, _ in levels:
                 if low <= px <= high:
@@ -102,12 +126,13 @@ def _draw_map(figure: Figure, axes: Any, picture: MarketPicture) -> None:
     axes.set_title(f"{picture.depth_name}: resting lots by price and time")
     if not picture.depth:
         return
-    heat, low, high = _heat(picture)
+    price = picture.prices.get(picture.depth_name, np.zeros(0))
+    heat, low, high = _heat(_even(picture), np.rint(price / picture.depth_tick))
     shown = np.sign(heat) * np.log1p(np.abs(heat))
     limit = max(float(np.percentile(np.abs(shown), 99.5)), 1e-9)
     colours = LinearSegmentedColormap.from_list("book", [_BID, "#ffffff", _ASK])
     seconds = picture.depth_seconds
-    last = seconds[-1] + (seconds[-1] - seconds[0]) / max(len(seconds) - 1, 1)
+    last = seconds[-1] + (seconds[-1] - seconds[0]) / max(heat.shape[1] - 1, 1)
     tick = picture.depth_tick
     axes.imshow(
         shown,
@@ -119,8 +144,7 @@ def _draw_map(figure: Figure, axes: Any, picture: MarketPicture) -> None:
         vmax=limit,
         extent=(seconds[0], max(last, seconds[0] + 1e-9), low * tick, high * tick),
     )
-    price = picture.prices.get(picture.depth_name)
-    if price is not None and len(price):
+    if len(price):
         axes.plot(picture.seconds, price, color="black", linewidth=0.7)
     axes.set_ylim(low * tick, high * tick)
     axes.grid(False)
