@@ -46,6 +46,12 @@ _NAMES: Final[dict[str, type[IntEnum]]] = {
     "previous_state": AccountState,
     "command_kind": CommandKind,
 }
+# Commands without an instrument: an instrument_id of 0 in their events names nothing.
+_NO_INSTRUMENT: Final = {
+    *(CommandKind.TIME, CommandKind.ACCOUNT, CommandKind.LIMITS, CommandKind.DEPOSIT),
+    *(CommandKind.WITHDRAW, CommandKind.TRANSFER, CommandKind.KILL_SWITCH, CommandKind.EPOCH),
+    CommandKind.RATE,
+}
 _PX: Final = {"px", "last_px", "stop_px", "mark_px", "ref_px", "band_ref_px"}
 _QTY: Final = {
     *("order_qty", "cum_qty", "leaves_qty", "last_qty", "display_qty", "min_qty", "volume"),
@@ -80,7 +86,7 @@ def describe(event: BytesLike, catalog: Catalog | None = None) -> dict[str, Any]
     kind = view[24]
     raw = _frames.unpack(_frames.event_struct(kind), view)
     shown: dict[str, Any] = {"kind": _name(EventKind, kind)}
-    shown |= _readable(raw, catalog)
+    shown |= _readable(raw, catalog, raw.get("command_kind"))
     shown["status"] = _name(Status, raw["status"])
     if kind == EventKind.FILL:
         shown["flags"] = _flags(FillFlag, raw["flags"])
@@ -121,12 +127,13 @@ def _command(view: memoryview, catalog: Catalog | None) -> dict[str, Any]:
     if _frames.STRUCT_BYTES[struct] > len(view):
         struct = "tc_command"  # cut short: show what the common head says
     raw = _frames.unpack(struct, view)
-    shown: dict[str, Any] = {"kind": _name(CommandKind, kind)} | _readable(raw, catalog)
+    shown: dict[str, Any] = {"kind": _name(CommandKind, kind)}
+    shown |= _readable(raw, catalog, kind)
     if struct == "tc_command":
         shown["flags"] = _flags(OrderFlag, raw["flags"])
         if len(view) >= 2 * FRAME_BYTES:
             terms = _frames.unpack("tc_terms", view, FRAME_BYTES)
-            readable = _readable(terms, catalog, raw.get("instrument_id"))
+            readable = _readable(terms, catalog, kind, raw["instrument_id"])
             shown["terms"] = {name: value for name, value in readable.items() if terms[name]}
     elif struct == "tc_list":
         shown["members"] = list(describe_commands(view[FRAME_BYTES:], catalog))
@@ -134,10 +141,14 @@ def _command(view: memoryview, catalog: Catalog | None) -> dict[str, Any]:
 
 
 def _readable(
-    raw: dict[str, Any], catalog: Catalog | None, instrument_id: int | None = None
+    raw: dict[str, Any],
+    catalog: Catalog | None,
+    command_kind: int | None,
+    instrument_id: int | None = None,
 ) -> dict[str, Any]:
     known = raw.get("instrument_id", instrument_id)
-    spec = _spec(catalog, known)
+    nameless = known == 0 and command_kind in _NO_INSTRUMENT
+    spec = None if nameless else _spec(catalog, known)
     asset = _asset(catalog, raw.get("asset_id"))
     shown: dict[str, Any] = {}
     for name, value in raw.items():

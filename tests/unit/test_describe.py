@@ -59,6 +59,21 @@ def test_balance_shows_its_asset() -> None:
     assert shown["command_kind"] == "WITHDRAW"
 
 
+def test_instrument_0_is_named_only_where_an_instrument_is_meant() -> None:
+    catalog = Catalog([InstrumentSpec("ZERO", 0, BTC, USD)])
+    deposit = struct.pack("<QQIIBBHIqqIHHQ", 1, 0, 5, 0, 14, 0, 0, 1, 5, 5, 1, 25, 0, 0)
+    funding = struct.pack("<QQIIBBHIqqIHHQ", 1, 0, 5, 0, 14, 0, 328, 1, 5, 5, 1, 30, 0, 0)
+    assert "instrument" not in describe(deposit, catalog)
+    assert describe(funding, catalog)["instrument"] == "ZERO"
+    (time, mark) = describe_commands(
+        to_frames(m.Time(ts_ns=1), catalog)
+        + to_frames(m.MarkPrice(instrument="ZERO", px=1), catalog),
+        catalog,
+    )
+    assert "instrument" not in time
+    assert mark["instrument"] == "ZERO"
+
+
 def test_every_event_kind_has_a_struct() -> None:
     assert {int(kind) for kind in EventKind} == {int(kind) for kind in EVENT_STRUCTS}
 
