@@ -105,6 +105,7 @@ def test_frame_with_other_units_is_refused() -> None:
         ({"px_unit": "0.1"}, "BTC-USD.tick_size: '0.01' has 2 decimals; the step 0.1 allows 1"),
         ({"qty_unit": "0.0003"}, "BTC-USD.lot_size: '0.0001' is not a multiple"),
         ({"quote": EUR}, "1e-6 x 1 EUR, but EUR has 2 decimals; give it 6"),
+        ({"quote": EUR, "tick_size": "0.05", "lot_size": "0.5"}, "give it 3"),
         ({"base": AssetSpec("BTC", 1, 3)}, "BTC has 3 decimals; give it 4"),
         ({"min_qty": "0.00005"}, "BTC-USD.min_qty"),
         ({"min_notional": "-1"}, "BTC-USD.min_notional: '-1' is out of range"),
