@@ -52,7 +52,7 @@ cdef enum:
     AHEAD_TAG = 8
     AHEAD_NAMED = 4
     TAGS = 16
-    PREFETCH_FROM = 20000  # live orders from which the state no longer fits the second-level cache
+    PREFETCH_FROM = 20000  # live orders or positions that no longer fit the second-level cache
 
 cdef inline void bad_frame(Engine* e, const tc_command* c, uint16_t status) noexcept nogil:
     """A frame that cannot be read: said with the ids as sent, where the kind has them."""
@@ -183,7 +183,7 @@ cdef inline bint worth_fetching(const Engine* e, uint64_t n) noexcept nogil:
     """Whether the state is larger than the caches near the core, and the batch long enough to look ahead."""
     if n < 32 or e.prefetch == 0:
         return False
-    return e.prefetch == 1 or e.live > PREFETCH_FROM
+    return e.prefetch == 1 or e.live > PREFETCH_FROM or e.n_positions > PREFETCH_FROM
 
 
 cdef inline uint64_t run_batch(Engine* e, const tc_command* c, uint64_t n) noexcept nogil:

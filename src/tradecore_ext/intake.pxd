@@ -199,7 +199,9 @@ cdef inline uint16_t check_filters(
         if cash:
             notional = cash
         elif at:
-            notional = mul128(at, order_qty) * b.spec.multiplier
+            notional = mul128(at, order_qty)
+            if notional < b.spec.min_notional:
+                notional *= b.spec.multiplier  # both below 2^62; above, the rule holds already
         else:
             notional = b.spec.min_notional
         if notional < b.spec.min_notional:

@@ -160,6 +160,8 @@ cdef struct Book:
     uint8_t reserved[3]
     uint32_t pending_trailing  # trailing stops among the pending list members
     uint32_t reserved1
+    int64_t quiet_lo         # prints strictly between the two are of no interest to any trailing stop
+    int64_t quiet_hi
 
 cdef struct IdTable:         # order_id -> slot: linear probing, backward-shift deletion
     uint64_t* entry          # tag << 32 | slot + 1; 0 empty

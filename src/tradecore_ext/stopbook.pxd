@@ -8,7 +8,7 @@ from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 
 from tradecore_ext.arena cimport id_insert, id_tag
 from tradecore_ext.ladder cimport ladder_get, level_append, rank_of
-from tradecore_ext.mathx cimport mul128
+from tradecore_ext.mathx cimport I64_MAX, max64, min64, mul128
 from tradecore_ext.state cimport (
     L_DOWN,
     L_UP,
@@ -74,6 +74,7 @@ cdef inline void trailing_link(Engine* e, Book* b, uint32_t slot) noexcept nogil
         e.terms[e.order[b.trailing_head].terms].trail_prev = slot
     b.trailing_head = slot
     b.n_trailing += 1
+    b.quiet_lo = I64_MAX  # the next print is looked at by all
 
 
 cdef inline void trailing_unlink(Engine* e, Book* b, uint32_t slot) noexcept nogil:
@@ -120,11 +121,36 @@ cdef inline void trailing_look(Engine* e, uint32_t slot, int64_t px) noexcept no
             t.trail_hit = 1
 
 
+cdef inline void trailing_interest(Book* b, const Order* o, const Terms* t) noexcept nogil:
+    """Narrow the quiet range to the prices that this stop need not look at."""
+    if t.trail_hit:
+        return
+    if o.flags & OF_TRAIL_ACTIVE:
+        if o.side == TC_SIDE_SELL:
+            b.quiet_lo = max64(b.quiet_lo, trailing_threshold(t, o))
+            b.quiet_hi = min64(b.quiet_hi, t.extreme_px + 1)
+        else:
+            b.quiet_lo = max64(b.quiet_lo, t.extreme_px - 1)
+            b.quiet_hi = min64(b.quiet_hi, trailing_threshold(t, o))
+    elif t.stop_px == 0:
+        b.quiet_lo = I64_MAX
+    elif stop_ladder(o) == L_UP:
+        b.quiet_hi = min64(b.quiet_hi, t.stop_px)
+    else:
+        b.quiet_lo = max64(b.quiet_lo, t.stop_px)
+
+
 cdef inline void trailing_print(Engine* e, Book* b, int64_t px) noexcept nogil:
-    """A print of the trigger source: every trailing stop looks at it. O(trailing stops), bounded."""
+    """A print of the trigger source: every trailing stop looks at it, unless it stays where none of them
+    would activate, move or trigger. O(trailing stops), bounded; O(1) for most prints."""
     cdef uint32_t n = b.trailing_head
+    if b.quiet_lo < px < b.quiet_hi:
+        return
+    b.quiet_lo = 0
+    b.quiet_hi = I64_MAX
     while n != NIL:
         trailing_look(e, n, px)
+        trailing_interest(b, e.order + n, e.terms + e.order[n].terms)
         n = e.terms[e.order[n].terms].trail_next
 
 
