@@ -200,7 +200,7 @@ cdef inline uint16_t check_filters(
             notional = cash
         elif at:
             notional = mul128(at, order_qty)
-            if notional < b.spec.min_notional:
+            if notional >> 62 == 0:
                 notional *= b.spec.multiplier  # both below 2^62; above, the rule holds already
         else:
             notional = b.spec.min_notional
