@@ -20,14 +20,15 @@ _DESCRIPTION = """\
 Judge this build against files that somebody else made. Folders are walked; the kind of a file is
 recognised by its content:
 
-  matching scenarios     matching: P passed, F failed     commands and expected trades, orders,
-  books PnL and risk cases     pnl: P passed, F failed          lots, margin, VaR, performance
-  binary workloads       sha256 HEX FILE                  digest of the canonical report stream
-  edge cases             edge: P passed, F failed LOBSTER days           rows EQUAL/TOTAL
-  the book against the snapshot of every row
-                         aggressors E/T fills E/T         reported only
-  CoinTossX scenarios    cointossx: P passed, F failed, N not applicable
-  captures, ITCH         captures: ..., itch: ...         rebuilt books, bytes after a round trip
+  matching scenarios    matching: P passed, F failed     commands, expected trades and orders
+  PnL and risk cases    pnl: P passed, F failed          lots, margin, VaR, performance
+  binary workloads      sha256 HEX FILE                  digest of the canonical report stream
+  edge cases            edge: P passed, F failed
+  LOBSTER days          rows EQUAL/TOTAL                 the book against every snapshot row
+                        aggressors E/T fills E/T         reported only
+  CoinTossX scenarios   cointossx: P passed, F failed, N not applicable
+  captures, ITCH        captures: ..., itch: ...         rebuilt books; bytes after a round trip
+  lot reports           lots: P passed, F failed         gains by FIFO, LIFO, HIFO, LOFO
 
 Every failure is named with what was expected and what came out. The exit code is 0 only if
 everything holds."""
