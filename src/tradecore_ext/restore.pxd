@@ -32,8 +32,8 @@ from tradecore_ext.image cimport (
 from tradecore_ext.instrument cimport open_book
 from tradecore_ext.held cimport link_order
 from tradecore_ext.keytable cimport position_find, position_get, wallet_find, wallet_get
-from tradecore_ext.ladder cimport ladder_get, level_append, level_available, rank_of
-from tradecore_ext.mathx cimport unlikely
+from tradecore_ext.ladder cimport ladder_find, ladder_get, level_append, level_available, page_find, rank_of
+from tradecore_ext.mathx cimport likely, unlikely
 from tradecore_ext.state cimport (
     NIL,
     OF_HELD,
@@ -46,6 +46,7 @@ from tradecore_ext.state cimport (
     ST_RESTING,
     Book,
     Engine,
+    Ladder,
     Limits,
     Order,
     Position,
@@ -297,8 +298,15 @@ cdef inline bint terms_sound(const OrderRecord* r, const TermsRecord* x) noexcep
     return r.state != ST_DORMANT or x.stop_px > 0 or (r.flags & OF_TRAILING) != 0
 
 
-cdef inline void place_restored(Engine* e, Book* b, uint32_t slot, int64_t px) noexcept nogil:
-    """Put the order where its state says it stands; records come in queue order."""
+cdef inline bint level_fits(Engine* e, Ladder* s, int64_t rank) noexcept nogil:
+    """Room for a level at this rank. Exact, unlike level_available: an engine that was full must come back."""
+    if likely(level_available(e)) or ladder_find(e, s, rank) != NIL:
+        return True
+    return (e.level_free != NIL or e.level_fresh < e.max_levels) and page_find(e, s, rank >> 6) != NIL
+
+
+cdef inline bint place_restored(Engine* e, Book* b, uint32_t slot, int64_t px) noexcept nogil:
+    """Put the order where its state says it stands; records come in queue order. False without a level for it."""
     cdef Order* o = e.order + slot
     cdef int which
     if o.state == ST_PENDING:
@@ -306,6 +314,8 @@ cdef inline void place_restored(Engine* e, Book* b, uint32_t slot, int64_t px) n
             b.pending_trailing += 1
     elif o.state == ST_RESTING:
         which = o.side - 1
+        if not level_fits(e, &b.ladder[which], rank_of(which, px)):
+            return False
         level_append(e, &b.ladder[which], ladder_get(e, &b.ladder[which], rank_of(which, px), px), slot)
         if o.flags & OF_ICEBERG:
             e.level[o.level].icebergs += 1
@@ -314,8 +324,11 @@ cdef inline void place_restored(Engine* e, Book* b, uint32_t slot, int64_t px) n
     elif o.state == ST_DORMANT:
         which = stop_ladder(o)
         px = e.terms[o.terms].stop_px
+        if not level_fits(e, &b.ladder[which], rank_of(which, px)):
+            return False
         level_append(e, &b.ladder[which], ladder_get(e, &b.ladder[which], rank_of(which, px), px), slot)
         b.n_stops += 1
+    return True
 
 
 cdef inline int restore_order(Engine* e, Image* im, const OrderRecord* r, const TermsRecord* x) noexcept nogil:
@@ -324,8 +337,8 @@ cdef inline int restore_order(Engine* e, Image* im, const OrderRecord* r, const 
     cdef Order* o
     if id_find(e, r.order_id, tag) != NIL:
         return refuse(im, b"an order id stands twice")
-    if e.live >= e.max_orders or not level_available(e) or (x != NULL and not terms_available(e, 1)):
-        return refuse(im, b"the orders need more slots, levels or terms than this engine has")
+    if e.live >= e.max_orders or (x != NULL and not terms_available(e, 1)):
+        return refuse(im, b"the orders need more slots or terms than this engine has")
     slot = order_alloc(e)
     o = e.order + slot
     o.order_id = r.order_id
@@ -357,7 +370,8 @@ cdef inline int restore_order(Engine* e, Image* im, const OrderRecord* r, const 
                 return refuse(im, b"a held order finds no position")
             e.money[slot].position = position
             link_order(e, e.account + r.account_id, slot)
-    place_restored(e, e.book + r.instrument_id, slot, r.px)
+    if not place_restored(e, e.book + r.instrument_id, slot, r.px):
+        return refuse(im, b"the orders need more levels or pages than this engine has")
     return 0
 
 
@@ -390,6 +404,21 @@ cdef inline int link_members(Engine* e, Image* im, const OrderRecord* r, const T
     return 0
 
 
+cdef inline int check_links(Engine* e, Image* im, const OrderRecord* r, uint64_t n) noexcept nogil:
+    """Third pass: siblings name each other. (Children cannot form a ring: a working order never waits.)"""
+    cdef uint64_t i
+    cdef uint32_t slot
+    cdef uint32_t sibling
+    for i in range(n):
+        if not r[i].flags & OF_LINKED:
+            continue
+        slot = id_find(e, r[i].order_id, id_tag(&e.ids, r[i].order_id))
+        sibling = e.terms[e.order[slot].terms].sibling
+        if sibling != NIL and e.terms[e.order[sibling].terms].sibling != slot:
+            return refuse(im, b"an order's sibling does not name it back")
+    return 0
+
+
 cdef inline int restore_orders(Engine* e, Image* im) noexcept nogil:
     cdef uint64_t n, n_terms, i
     cdef uint64_t k = 0
@@ -416,7 +445,7 @@ cdef inline int restore_orders(Engine* e, Image* im) noexcept nogil:
             if link_members(e, im, r + i, x + k):
                 return -1
             k += 1
-    return 0
+    return check_links(e, im, r, n)
 
 
 cdef inline bint sums_wanted(const Engine* e) noexcept nogil:

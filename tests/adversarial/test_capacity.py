@@ -226,3 +226,24 @@ def test_every_capacity_status_has_a_test() -> None:
     """A new 5xx must be reached here, or said to be out of reach."""
     tested = {int(code) for code in re.findall(r"test_[a-z]+_(5[0-9][0-9])", " ".join(globals()))}
     assert tested == {int(s) for s in Status if 500 <= int(s) < 600}
+
+
+@pytest.mark.parametrize("spread", [1, 64, 1_000_003], ids=["one-page", "pages", "far"])
+def test_full_engine_comes_back_from_its_snapshot(spread: int) -> None:
+    """Every slot, level and page taken: the same engine must hold what it held."""
+    count = 24
+    engine = matching(max_orders=2 * count, max_levels=count, max_pages=count, max_terms=4)
+    for number in range(count):
+        events = engine.events(limit(number + 1, px=1 + spread * number))
+        if events["kind"][0] == EventKind.REJECTED:
+            break
+    levels = engine.depth(0, Side.BUY)
+    more = 0
+    while engine.counters()["live_orders"] < 2 * count:
+        more += 1
+        accepted(engine, limit(1_000 + more, px=levels[more % len(levels)][0], qty=2))
+    restored = Engine.restore(engine.snapshot())
+    restored.check()
+    assert restored.depth(0, Side.BUY) == engine.depth(0, Side.BUY)
+    assert restored.state_hash() == engine.state_hash()
+    assert refused(restored, limit(5_000)) == Status.CAPACITY_ORDERS
