@@ -7,7 +7,6 @@ with the commands.
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self
 
 import msgspec
@@ -206,15 +205,12 @@ class AccountView(NamedTuple):
 def state_hash(sections: Iterable[tuple[str, bytes]]) -> str:
     """Return the canonical BLAKE2b-256 of a state image, as hex. O(state).
 
-    Sections are hashed by name in ascending order, each as name, length (8 bytes little-endian) and
-    bytes, so the hash does not depend on the order in which they are written.
+    The construction is `tradecore.snapshot.state_hash`'s: by section name, so the order in which
+    sections are written does not matter.
     """
-    digest = hashlib.blake2b(digest_size=32)
-    for name, data in sorted(sections):
-        digest.update(name.encode())
-        digest.update(len(data).to_bytes(8, "little"))
-        digest.update(data)
-    return digest.hexdigest()
+    from tradecore import snapshot
+
+    return snapshot.state_hash(sections).hex()
 
 
 class Engine(Kernel):
