@@ -8,10 +8,20 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 
+from watchdog import ends_within
+
 HITS: Counter[str] = Counter()
+
+
+@pytest.fixture(autouse=True)
+def watched(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A random stream may find an endless loop; nightly streams are longer."""
+    with ends_within(6 * 3600 if request.config.getoption("--nightly") else 900):
+        yield
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+
+from watchdog import ends_within
+
+
+@pytest.fixture(autouse=True)
+def watched() -> Iterator[None]:
+    with ends_within(120):
+        yield
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -99,7 +99,7 @@ class Accounts:
     def position(self, a: Account, inst: Instrument) -> Position:
         """Return a position; it comes into being, with its wallets, when first asked for."""
         if inst.id not in a.positions:
-            a.positions[inst.id] = Position(inst=inst)
+            a.positions[inst.id] = Position(inst=inst, linear=is_linear(inst))
             for asset in assets_of(inst):
                 self.wallet(a, asset)
         return a.positions[inst.id]

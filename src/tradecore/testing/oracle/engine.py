@@ -48,7 +48,7 @@ class OracleEngine:
         self.config = OracleConfig.like(config)
         self.now = self.seq = self.in_seq = self.entry = 0
         self.epoch = 1
-        self.fenced = False
+        self.fenced = self.refused = False
         self.instruments: dict[int, Instrument] = {}
         self.live: dict[int, Order] = {}
         self.timers: list[tuple[int, int, int]] = []
@@ -105,6 +105,7 @@ class OracleEngine:
         if stamp > self.now:
             self.now = stamp
             self._fire_timers()
+        self.refused = False
         if kind == K.NEW_ORDER:
             orders.new(self, command, head)
         elif kind == K.CANCEL_ORDER:
@@ -115,7 +116,10 @@ class OracleEngine:
             lists.new_list(self, command[0], command[1], head)
         elif kind != K.TIME:
             admin.HANDLERS[kind](self, command, head)
-        self.settle_down()
+        if self.refused:  # it changed nothing, so there is nothing to settle
+            self.touched.clear()
+        else:
+            self.settle_down()
 
     def _fire_timers(self) -> None:
         while self.timers and self.timers[0][0] <= self.now:
@@ -219,6 +223,7 @@ class OracleEngine:
     ) -> None:
         """Emit a refusal (or DONE) that echoes the ids of the command's first frame."""
         status, observed, limit, scope = why
+        self.refused = kind != E.DONE
         order_id = int.from_bytes(head[24:32], "little") if K.NEW_ORDER <= command <= 4 else 0
         has_side = 1 <= command <= K.REPLACE_ORDER or command == K.MASS_CANCEL
         side = head[11] if has_side else 0

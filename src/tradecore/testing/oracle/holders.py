@@ -80,6 +80,7 @@ class Position(Carrier):
     mode: int = 0
     iso_margin: int = 0
     restricted: bool = False
+    linear: bool = False
 
     @property
     def isolated(self) -> bool:

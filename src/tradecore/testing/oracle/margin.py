@@ -22,7 +22,7 @@ def sat(value: int) -> int:
 
 def upnl(p: Position) -> int:
     """Return the unrealised profit at the mark."""
-    if not is_linear(p.inst) or not p.inst.mark:
+    if not p.linear or not p.inst.mark:
         return 0
     return sat(p.qty * p.inst.mark * p.inst.multiplier - p.cost)
 
@@ -63,13 +63,14 @@ def held(a: Account, p: Position, buy_more: int = 0, sell_more: int = 0) -> int:
     return need - initial(p.inst, p.qty) if p.isolated else need
 
 
+def linear_positions(a: Account) -> list[Position]:
+    """Return the linear positions of an account, in instrument order."""
+    return [a.positions[i] for i in sorted(a.positions) if a.positions[i].linear]
+
+
 def linear_of(a: Account, asset: int) -> list[Position]:
     """Return the linear positions settled in an asset, in instrument order."""
-    return [
-        p
-        for _, p in sorted(a.positions.items())
-        if is_linear(p.inst) and p.inst.quote_asset == asset
-    ]
+    return [p for p in linear_positions(a) if p.inst.quote_asset == asset]
 
 
 def wallet_hold(a: Account, asset: int) -> int:
@@ -193,7 +194,7 @@ def pools(book: Accounts) -> list[Pool]:
     """Return every pool in the order of evaluation: account, cross by asset, isolated by id."""
     found: list[Pool] = []
     for _, a in sorted(book.accounts.items()):
-        linear = [p for _, p in sorted(a.positions.items()) if is_linear(p.inst)]
+        linear = linear_positions(a)
         found += [Pool(a, asset) for asset in sorted({p.inst.quote_asset for p in linear})]
         found += [Pool(a, p.inst.quote_asset, p) for p in linear if p.isolated]
     return found
