@@ -1,4 +1,4 @@
-"""A hang is a failure with a name: the process ends with a traceback instead of waiting for ever."""
+"""A hang is a failure with a name: the process ends with a traceback instead of waiting."""
 
 from __future__ import annotations
 

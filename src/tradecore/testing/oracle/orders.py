@@ -113,6 +113,11 @@ def _may_replace(o: Order, wish: Order, change: _Change) -> Refusal | None:
 def _may_change(e: OracleEngine, o: Order, change: _Change) -> Refusal | None:
     """Risk, post-only, triggers and room for the new values."""
     inst = o.inst
+    if o.status == "dormant" and change.stop_px != o.stop_px:
+        price = inst.source(o.side)
+        up_to = change.stop_px
+        if price is not None and (price >= up_to if o.up else price <= up_to):
+            return refusal(S.WOULD_TRIGGER, price, up_to)
     if e.accounts is not None:
         found: Refusal | None = e.accounts.check_replace(o, change)
         if found:
@@ -121,11 +126,6 @@ def _may_change(e: OracleEngine, o: Order, change: _Change) -> Refusal | None:
         cross = checks.would_cross(o, change.px)
         if cross:
             return cross
-    if o.status == "dormant" and change.stop_px != o.stop_px:
-        price = inst.source(o.side)
-        up_to = change.stop_px
-        if price is not None and (price >= up_to if o.up else price <= up_to):
-            return refusal(S.WOULD_TRIGGER, price, up_to)
     grown = e.side_leaves(inst, o.side) + change.leaves - o.leaves
     if change.leaves > o.leaves and grown > MAX_SIDE_QTY:
         return refusal(S.CAPACITY_QTY)

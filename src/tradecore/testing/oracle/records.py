@@ -163,9 +163,10 @@ class Instrument:
         self.trailing_room = frame.max_trailing or 256
         first = InstrumentFrame._fields.index("tiers0_max_notional")
         tiers = [tuple(frame[at : at + 3]) for at in range(first, first + 12, 3)]
-        while len(tiers) > 1 and tiers[-1] == (0, 0, 0):
-            tiers.pop()
-        self.tiers = tiers
+        last = next((i for i, tier in enumerate(tiers) if not tier[0]), 3)
+        if last and tiers[last] == (0, 0, 0):
+            last -= 1
+        self.tiers = tiers[: last + 1]
 
     def __getattr__(self, name: str) -> int:  # a field of the frame, set by `define`
         raise AttributeError(name)
