@@ -20,7 +20,7 @@ HITS: Counter[str] = Counter()
 @pytest.fixture(autouse=True)
 def watched(request: pytest.FixtureRequest) -> Iterator[None]:
     """A random stream may find an endless loop; nightly streams are longer."""
-    with ends_within(6 * 3600 if request.config.getoption("--nightly") else 900):
+    with ends_within(6 * 3600 if request.config.getoption("--nightly") else 240):
         yield
 
 

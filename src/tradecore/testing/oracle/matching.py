@@ -139,6 +139,9 @@ def match(e: OracleEngine, o: Order, reference: int | None) -> int:
         if o.stp and same_owner(e, o, maker):
             prevent(e, o, maker, px)
             continue
+        if o.is_cash and not affordable(o, px):
+            e.end(o, E.EXPIRED, S.CASH_SPENT)
+            return 0
         own = closable(e, o)
         if own == 0:
             e.end(o, E.EXPIRED, S.REDUCE_ONLY)
@@ -148,9 +151,6 @@ def match(e: OracleEngine, o: Order, reference: int | None) -> int:
             e.end(maker, E.EXPIRED, S.REDUCE_ONLY)
             continue
         qty = min(maker.tip, cap, own, affordable(o, px) if o.is_cash else o.leaves)
-        if qty == 0:
-            e.end(o, E.EXPIRED, S.CASH_SPENT)
-            return 0
         fill(e, o, maker, px, qty)
     return 0
 
@@ -253,15 +253,14 @@ def prorata_level(e: OracleEngine, o: Order, px: int) -> None:
             return
     if not level:
         return
+    if o.is_cash and not affordable(o, px):
+        e.end(o, E.EXPIRED, S.CASH_SPENT)
+        return
     cap = closable(e, o)
     if cap == 0:
         e.end(o, E.EXPIRED, S.REDUCE_ONLY)
         return
     want = min(cap, affordable(o, px) if o.is_cash else o.leaves)
-    if want == 0:
-        if o.is_cash and o.cash:
-            e.end(o, E.EXPIRED, S.CASH_SPENT)
-        return
     for maker, qty in allocate(inst, level, want):
         if maker.status == "resting" and qty:
             fill(e, o, maker, px, qty)
