@@ -541,7 +541,7 @@ cdef inline int match_prorata_level(
     """Everything the taker does at the best level of a pro-rata instrument."""
     cdef Order* o = e.order + slot
     cdef uint32_t lv = opp.best_level
-    cdef uint32_t i, n, nxt
+    cdef uint32_t i, n, other
     cdef int64_t best = opp.best
     cdef int64_t q, cap
     cdef int r
@@ -552,16 +552,21 @@ cdef inline int match_prorata_level(
             b.trip_status = status
             return M_TRIPPED
     if o.stp != TC_STP_NONE:
+        # An own maker can take its sibling along, which may be the next in the queue: go on from the last
+        # order of somebody else, who stays.
+        other = NIL
         n = e.level[lv].head
         while n != NIL:
-            nxt = e.order[n].next
             if same_owner(e, o, e.order + n):
                 r = prevent_self_trade(e, b, opp, slot, n, px)
                 if r == M_ENDED:
                     return r
-            n = nxt
-        if opp.best != best:
-            return M_NEXT
+                if opp.best != best:
+                    return M_NEXT
+                n = e.level[lv].head if other == NIL else e.order[other].next
+            else:
+                other = n
+                n = e.order[n].next
     if o.flags & OF_CASH:
         q = affordable(e, b, o, px)
         if q == 0:
