@@ -68,8 +68,9 @@ def _one(setting: Setting, name: str, caller: Caller, rate: int) -> list[Result]
     for number in range(setting.repeats):
         setting.say(f"{name}: round {number + 1} of {setting.repeats}")
         engine = work.engine()
-        feed(engine, warm_up)
+        # The control loop first: behind the warm-up it would let the caches go cold.
         gaps.append(control(quiet_ns))
+        feed(engine, warm_up)
         run = caller(engine, measured, rate)
         gaps.append(control(quiet_ns))
         same(name, state, engine.state_hash())
