@@ -38,7 +38,14 @@ from tradecore_ext.mathx cimport likely, prefetch, unlikely
 from tradecore_ext.margin cimport margin_mark
 from tradecore_ext.phase cimport after_all, after_book, fire_timers, set_phase, uncross_command
 from tradecore_ext.book cimport note_print
-from tradecore_ext.plain cimport is_plain_cancel, is_plain_new, plain_cancel, plain_new
+from tradecore_ext.plain cimport (
+    is_plain_cancel,
+    is_plain_new,
+    is_plain_replace,
+    plain_cancel,
+    plain_new,
+    plain_replace,
+)
 from tradecore_ext.replace cimport replace_order
 from tradecore_ext.state cimport NIL, Book, Engine, Order
 from tradecore_ext.stopbook cimport trailing_print
@@ -127,7 +134,13 @@ cdef inline void run_command(Engine* e, const tc_command* c, uint64_t room, uint
     """One command whose frames have been counted: check, time, timers, execution."""
     cdef uint16_t kind = c.kind
     cdef uint16_t status
-    cdef bint plain = is_plain_new(c) if kind == TC_CMD_NEW_ORDER else is_plain_cancel(c)
+    cdef bint plain
+    if kind == TC_CMD_NEW_ORDER:
+        plain = is_plain_new(c)
+    elif kind == TC_CMD_CANCEL_ORDER:
+        plain = is_plain_cancel(c)
+    else:
+        plain = is_plain_replace(c)
     if not plain:
         status = check_frame(c, room)
         if unlikely(status != 0):
@@ -138,7 +151,10 @@ cdef inline void run_command(Engine* e, const tc_command* c, uint64_t room, uint
         if unlikely(e.n_timers and e.timer[0].deadline <= e.now):
             fire_timers(e)
     if likely(plain and not e.accounts):
-        if plain_new(e, c, tag) if kind == TC_CMD_NEW_ORDER else plain_cancel(e, c, tag):
+        if kind == TC_CMD_NEW_ORDER:
+            if plain_new(e, c, tag):
+                return
+        elif plain_cancel(e, c, tag) if kind == TC_CMD_CANCEL_ORDER else plain_replace(e, c, tag):
             return
     if likely(kind == TC_CMD_NEW_ORDER):
         new_order(e, c, <const tc_terms*>(c + 1) if c.cont else NULL, tag)

@@ -1,6 +1,6 @@
-"""The plain case, straight through: limit orders that rest and cancels of them, nothing else switched on.
+"""The plain case, straight through: limit orders that rest, cancels and replaces of them, nothing else switched on.
 
-Owner of: speed only, no rule.  Nine commands of ten in a busy market are these two; here they run without the
+Owner of: speed only, no rule.  Nine commands of ten in a busy market are these; here they run without the
 questions that only rare terms need.  Everything that is not plain returns False untouched and takes the general way
 (intake.pxd, book.pxd), which gives the same events: the property tests drive both.
 """
@@ -9,7 +9,14 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from tradecore_ext.arena cimport id_erase, id_find, id_insert, order_alloc, order_release
 from tradecore_ext.book cimport S_IOC_REMAINDER, M_ENDED, end_order, filled, match
 from tradecore_ext.emit cimport emit_order
-from tradecore_ext.ladder cimport ladder_drop, ladder_get, level_append, level_available
+from tradecore_ext.ladder cimport (
+    ladder_drop,
+    ladder_get,
+    level_append,
+    level_available,
+    level_reduce,
+    level_unlink,
+)
 from tradecore_ext.mathx cimport likely, unlikely
 from tradecore_ext.phase cimport after_book
 from tradecore_ext.state cimport NIL, ST_RESTING, Book, Engine, Ladder, Level, Order
@@ -18,6 +25,7 @@ from tradecore_ext.types cimport (
     TC_EVT_ACCEPTED,
     TC_EVT_CANCELED,
     TC_EVT_EXPIRED,
+    TC_EVT_REPLACED,
     TC_MAX_PX,
     TC_MAX_QTY,
     TC_PHASE_CONTINUOUS,
@@ -37,11 +45,13 @@ cdef extern from *:
     #define TC_PLAIN_MASK 0xFFFF00FF00FFFFFFull /* all but side and tif */
     #define TC_PLAIN_NEW 0x0000000200000001ull  /* NEW_ORDER, LIMIT, nothing else */
     #define TC_PLAIN_CANCEL 0x0000000000000002ull
+    #define TC_PLAIN_REPLACE 0x0000000000000003ull
     #define TC_PLAIN_IDS 0x7FFFFFFFFFFFFFFFull  /* ids of clients are 1 to 2^63 - 1 */
     """
     const uint64_t PLAIN_MASK "TC_PLAIN_MASK"
     const uint64_t PLAIN_NEW "TC_PLAIN_NEW"
     const uint64_t PLAIN_CANCEL "TC_PLAIN_CANCEL"
+    const uint64_t PLAIN_REPLACE "TC_PLAIN_REPLACE"
     const uint64_t PLAIN_IDS "TC_PLAIN_IDS"
 
 
@@ -66,6 +76,14 @@ cdef inline bint is_plain_cancel(const tc_command* c) noexcept nogil:
     return (
         code_word(c) == PLAIN_CANCEL and c.order_id - 1 < PLAIN_IDS and c.ts_ns >> 62 == 0
         and (<uint64_t>c.px | <uint64_t>c.order_qty | c.flags | c.instrument_id) == 0
+    )
+
+
+cdef inline bint is_plain_replace(const tc_command* c) noexcept nogil:
+    """A replace without terms or flags that passes the frame check."""
+    return (
+        code_word(c) == PLAIN_REPLACE and c.order_id - 1 < PLAIN_IDS and c.ts_ns >> 62 == 0
+        and c.flags == 0 and <uint64_t>c.px <= <uint64_t>TC_MAX_PX and <uint64_t>c.order_qty <= <uint64_t>TC_MAX_QTY
     )
 
 
@@ -171,4 +189,48 @@ cdef inline bint plain_cancel(Engine* e, const tc_command* c, uint32_t tag) noex
     id_erase(e, tag, slot)
     b.n_live -= 1
     order_release(e, slot)
+    return True
+
+
+cdef inline bint plain_replace(Engine* e, const tc_command* c, uint32_t tag) noexcept nogil:
+    """REPLACE_ORDER of a plain resting order that keeps its place or moves without crossing, matching only. O(1)."""
+    cdef uint32_t slot = id_find(e, c.order_id, tag)
+    cdef Order* o
+    cdef Level* l
+    cdef Ladder* s
+    cdef Book* b
+    cdef int64_t total, leaves, px, rank
+    if slot == NIL:
+        return False
+    o = e.order + slot
+    b = e.book + o.instrument_id
+    if o.account_id != c.account_id or o.state != ST_RESTING or o.terms != NIL or o.flags or not plain_book(b):
+        return False
+    if c.instrument_id != 0 and c.instrument_id != o.instrument_id:
+        return False
+    l = e.level + o.level
+    s = &b.ladder[o.side - 1]
+    total = c.order_qty if c.order_qty else o.order_qty
+    leaves = total - (o.order_qty - o.leaves_qty)
+    px = c.px if c.px else l.px
+    if total > b.max_order_qty or leaves <= 0:
+        return False
+    if px == l.px and leaves <= o.leaves_qty:
+        if leaves == o.leaves_qty:
+            return False
+        level_reduce(e, s, o.level, o.leaves_qty - leaves)
+        o.order_qty = total
+        o.leaves_qty = leaves
+        emit_order(e, TC_EVT_REPLACED, 0, o, px)
+        return True
+    rank = -px if o.side == TC_SIDE_BUY else px
+    if b.ladder[2 - o.side].best <= -rank or not level_available(e):
+        return False
+    if s.qty > ((<int64_t>1) << 62) - leaves:
+        return False
+    level_unlink(e, s, slot, o.side - 1)
+    o.order_qty = total
+    o.leaves_qty = leaves
+    emit_order(e, TC_EVT_REPLACED, 0, o, px)
+    level_append(e, s, ladder_get(e, s, rank, px), slot)
     return True
