@@ -16,7 +16,7 @@ import msgspec
 
 import tradecore
 import tradecore_ext
-from tradecore.bench.setting import Setting
+from tradecore.bench.setting import Setting, Values
 from tradecore.testing.results import Result
 
 __all__ = ["importing", "journal", "mark"]
@@ -63,9 +63,11 @@ def _script(setting: Setting, name: str, arguments: list[str]) -> list[Result]:
         cwd=setting.root,
     )
     found = [msgspec.json.decode(line, type=Result) for line in done.stdout.splitlines()]
-    load = {"load_1m": round(setting.load_1m, 2)}
+    around: Values = {"load_1m": round(setting.load_1m, 2)}
+    if setting.note:
+        around["note"] = setting.note
     return [
-        msgspec.structs.replace(each, observed=each.observed | load, commit=setting.commit)
+        msgspec.structs.replace(each, observed=each.observed | around, commit=setting.commit)
         for each in found
     ]
 

@@ -18,7 +18,7 @@ import tradecore
 from tradecore.testing.results import Machine, Result, WorkloadRef, machine, summarise
 from tradecore_ext import engine as kernel
 
-__all__ = ["Setting", "checkout", "commit_of", "compiler_of", "here", "load_average"]
+__all__ = ["Setting", "Values", "checkout", "commit_of", "compiler_of", "here", "load_average"]
 
 _PRODUCER = re.compile(rb"(GNU C[0-9]* [0-9][^\0]*|(?:[A-Za-z]+ )?clang version [0-9][^\0]*)")
 _PLAIN = re.compile(rb"(GCC: \([^)]*\) [0-9.]+)")
@@ -90,6 +90,8 @@ class Setting:
         As in `tradecore.testing.results.Result`.
     load_1m : float
         Load average when the suite began.
+    note : str
+        What else a reader must know about the machine at that time.
     say : callable
         Takes one line about what is being done.
     """
@@ -102,6 +104,7 @@ class Setting:
     commit: str = ""
     time_utc: str = ""
     load_1m: float = 0.0
+    note: str = ""
     say: Callable[[str], None] = lambda text: None
 
     def sized(self, count: int, least: int = 1) -> int:
@@ -123,6 +126,8 @@ class Setting:
         """Make a result line of the values of single runs."""
         described = machine(compiler) if compiler else self.machine
         seen: Values = {"load_1m": round(self.load_1m, 2)}
+        if self.note:
+            seen["note"] = self.note
         seen.update(observed or {})
         return summarise(
             values,

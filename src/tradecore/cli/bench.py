@@ -46,6 +46,9 @@ def add(commands: Commands) -> None:
     parser.add_argument("--repeats", type=int_in(1, 1000), metavar="N", help="rounds, default 7")
     parser.add_argument("--quick", action="store_true", help="tiny inputs and 3 rounds")
     parser.add_argument("--append", metavar="FILE", help="append one result a line to FILE")
+    parser.add_argument(
+        "--note", default="", metavar="TEXT", help="what else a reader of the results must know"
+    )
     parser.set_defaults(run=run)
 
 
@@ -80,6 +83,7 @@ def _measure(args: argparse.Namespace, screen: Screen, benchmarks: list[Any]) ->
         commit=commit_of(root),
         time_utc=now,
         load_1m=load,
+        note=args.note,
         say=lambda text: what.update(now=text),
     )
     if args.workload:
@@ -142,7 +146,9 @@ def _show(screen: Screen, results: list[Result]) -> None:
         rows.append([name, *numbers, each.unit, "" if goal is None else goal.text, verdict])
     screen.table(("benchmark", "median", "min", "max", "unit", "goal", ""), rows)
     for each in results:
-        seen = {k: v for k, v in each.observed.items() if k not in ("load_1m", "input_sha256")}
+        seen = {
+            k: v for k, v in each.observed.items() if k not in ("load_1m", "note", "input_sha256")
+        }
         if seen and each.name.endswith(("/p50", "steady", "growth", "take", "-of-stdmap")):
             screen.line(f"  {each.name}: " + ", ".join(f"{k} {v:,}" for k, v in seen.items()))
 
