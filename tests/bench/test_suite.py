@@ -11,10 +11,11 @@ import pytest
 
 from tradecore.bench import features, latency, matching, memory, python_face, scripts, state
 from tradecore.bench.adversarial import adversarial
-from tradecore.bench.inputs import Input, from_file, generated
+from tradecore.bench.inputs import Input, from_file, funded, generated
 from tradecore.bench.run import InvalidRunError, hash_of, same
 from tradecore.bench.setting import Setting, checkout, commit_of, compiler_of
 from tradecore.bench.suite import SUITE, chosen
+from tradecore.codes import EventKind
 from tradecore.engine import Engine
 from tradecore.errors import ConfigError
 from tradecore.testing.oracle import OracleConfig, OracleEngine
@@ -109,6 +110,19 @@ def test_python_calls_leave_the_state_that_the_frames_leave() -> None:
     assert called.book(0) == engine.book(0)
     assert called.out_seq == engine.out_seq
     assert HEX.fullmatch(found["python/call-matching"].result_sha256)
+
+
+def test_funded_flow_refuses_nothing_for_money() -> None:
+    work = funded("busy", TINY.commands, accounts=50)
+    events = work.engine().events(work.commands)
+    refused = events[events["kind"] == 2]["status"]
+    assert not ((refused >= 300) & (refused < 400)).any()
+    # The same orders trade the same way as without accounts.
+    plain = generated("busy", TINY.commands)
+    same_fills = plain.engine().events(plain.commands)
+    assert int((events["kind"] == EventKind.FILL).sum()) == int(
+        (same_fills["kind"] == EventKind.FILL).sum()
+    )
 
 
 @pytest.mark.slow

@@ -15,15 +15,17 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from tradecore.codes import CommandKind, InstrumentType, OrdType
 from tradecore.data.flows import workload_flow
 from tradecore.data.workload import read_workload
-from tradecore.dtypes import COMMAND
+from tradecore.dtypes import ADMIN, COMMAND
 from tradecore.engine import Engine, EngineConfig
 from tradecore.errors import ConfigError
+from tradecore.testing import _venue
 from tradecore.testing.results import WorkloadRef
 from tradecore.testing.workloads import make
 
-__all__ = ["BATCH", "Input", "from_file", "generated"]
+__all__ = ["BATCH", "Input", "from_file", "funded", "generated"]
 
 BATCH = 4_096
 """Frames of one `apply` call where nothing else is said."""
@@ -100,6 +102,42 @@ def generated(name: str, commands: int) -> Input:
     )
     ref = WorkloadRef(work.name, work.seed, work.sha256)
     return Input(ref, config, work.setup(), work.commands())
+
+
+@lru_cache(maxsize=1)
+def funded(name: str, commands: int, accounts: int = 1_000) -> Input:
+    """Return a workload of one instrument as the business of accounts with funds.
+
+    An order belongs to account ``1 + order_id % accounts``; market orders, which the workload sends
+    without a price, get a protective one above all others, because risk needs to know the most an
+    order can cost.
+    """
+    plain = generated(name, commands)
+    if plain.config.max_instruments != 1:
+        raise ConfigError(f"workload {name} has more than one instrument")
+    frames = plain.commands.copy()
+    frames["account_id"] = 1 + frames["order_id"] % np.uint64(accounts)
+    frames["px"][frames["ord_type"] == OrdType.MARKET] = 2 * int(frames["px"].max())
+    holdings = np.zeros(accounts, ADMIN)
+    holdings["kind"], holdings["asset_id"] = CommandKind.DEPOSIT, 1
+    holdings["account_id"], holdings["amount"] = np.arange(1, accounts + 1), _venue.HOLDING
+    setup = (
+        _venue.instrument_frames(1, InstrumentType.SPOT, fees=True),
+        _venue.account_frames(accounts, None),
+        holdings.view(COMMAND),
+    )
+    config = msgspec.structs.replace(
+        plain.config,
+        accounts=True,
+        max_accounts=accounts + 1,
+        max_groups=1,
+        max_assets=2,
+        max_wallets=2 * accounts + 2,
+        max_positions=accounts + 1,
+    )
+    digest = hashlib.sha256(frames.tobytes()).hexdigest()
+    ref = WorkloadRef(f"{name}-{accounts}-accounts", plain.ref.seed, digest)
+    return Input(ref, config, np.concatenate(setup), frames)
 
 
 def _pairs(account_id: npt.NDArray[np.integer], instrument_id: npt.NDArray[np.integer]) -> int:

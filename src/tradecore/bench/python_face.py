@@ -7,10 +7,11 @@ is measured empty and shown beside, not subtracted.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import perf_counter_ns
 from typing import Any
 
-from tradecore.bench.inputs import Input, generated
+from tradecore.bench.inputs import Input, funded, generated
 from tradecore.bench.run import feed, quiet_gc, same
 from tradecore.bench.setting import Setting
 from tradecore.codes import CommandKind, OrdType
@@ -111,13 +112,20 @@ def _empty_loop(rows: list[Row]) -> None:
 
 
 def python_call(setting: Setting) -> list[Result]:
-    """Measure `engine.limit`, `market`, `cancel`, `replace` one by one, through the pipeline.
+    """Measure `engine.limit`, `market`, `cancel`, `replace` one by one.
 
-    The same mix as the pipeline workload; also for matching only, and limit orders alone.
+    Whole pipeline on one busy book (1,000 accounts) and on the pipeline workload (1,000
+    instruments, 100,000 accounts, where every call waits for memory); and matching only.
     """
+    count = setting.commands
+    inputs: dict[str, Callable[[], Input]] = {
+        "python/call": lambda: funded("busy", count),
+        "python/call-wide": lambda: generated("pipeline", count),
+        "python/call-matching": lambda: generated("busy", count),
+    }
     results = []
-    for name, row in (("pipeline", "python/call"), ("busy", "python/call-matching")):
-        work = generated(name, setting.commands)
+    for row, take in inputs.items():
+        work = take()
         half = len(work) // 2
         rows = _rows(work, half, half + min(half, setting.sized(200_000, 1_000)))
         warm_up = work.batches(last=half)
