@@ -85,10 +85,30 @@ def latency_table(results: list[Result], rate: int) -> list[str]:
     rows = {each.name: each for each in results if each.conditions.get("rate") == rate}
     points = [name.removeprefix("latency/") for name in rows if name.startswith("latency/p")]
     points += ["max"]
-    lines = ["| | " + " | ".join(points) + " |", "|---|" + "---:|" * len(points)]
-    for view, title in VIEWS.items():
-        cells = [f"{rows[f'latency/{view}{p}'].median / 1e3:,.2f}" for p in points]
-        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    lines = ["| caller | | " + " | ".join(points) + " |", "|---|---|" + "---:|" * len(points)]
+    for caller, row in (("compiled", "latency"), ("Python", "latency-python")):
+        for view, title in VIEWS.items():
+            found = [rows.get(f"{row}/{view}{p}") for p in points]
+            cells = ["-" if each is None else f"{each.median / 1e3:,.2f}" for each in found]
+            lines.append(f"| {caller} | {title} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def peer_table(results: list[Result]) -> list[str]:
+    """Return nanoseconds a call of the Python packages, as Markdown."""
+    phases = ("add", "match", "cancel")
+    found = {
+        (r.conditions["peer"], r.name.partition("/")[2]): r
+        for r in results
+        if "peer" in r.conditions
+    }
+    lines = ["| package | " + " | ".join(phases) + " |", "|---|" + "---:|" * len(phases)]
+    for peer in dict.fromkeys(name for name, _ in found):
+        cells = [
+            f"{found[peer, phase].median:,.0f}" if (peer, phase) in found else "-"
+            for phase in phases
+        ]
+        lines.append(f"| {peer} | " + " | ".join(cells) + " |")
     return lines
 
 
@@ -96,10 +116,13 @@ def other_table(results: list[Result]) -> list[str]:
     """Return everything that stands in no other table."""
     lines = ["| benchmark | median | unit | conditions |", "|---|---:|---|---|"]
     for each in results:
-        if goal_of(each) is None and not each.name.startswith(("latency/", "matching/")):
+        if goal_of(each) is None and not each.name.startswith(_ELSEWHERE):
             said = ", ".join(f"{k} {v}" for k, v in sorted(each.conditions.items()))
             lines.append(f"| `{each.name}` | {number(each.median)} | {each.unit} | {said} |")
     return lines
+
+
+_ELSEWHERE = ("latency/", "latency-python/", "matching/", "peers/")
 
 
 def _matching(results: list[Result]) -> list[Result]:
@@ -180,6 +203,8 @@ def main(argv: list[str] | None = None) -> int:
     has_latency = any(each.conditions.get("rate") == options.rate for each in results)
     if has_latency:
         tables.append(latency_table(results, options.rate))
+    if any("peer" in each.conditions for each in results):
+        tables.append(peer_table(results))
     print("\n\n".join("\n".join(table) for table in [*tables, other_table(results)]))
     if options.img is not None:
         options.img.mkdir(parents=True, exist_ok=True)

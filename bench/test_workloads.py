@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from bench import workloads
 
+from bench import workloads
 from tradecore.data.workload import read_workload
 from tradecore.errors import ConfigError
 
