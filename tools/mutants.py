@@ -35,6 +35,8 @@ LEAST_TIMEOUT_S = 60
 TESTS = (
     "tests/scenarios",
     "tests/unit/engine",
+    "tests/adversarial",
+    "tests/determinism/test_batches.py",
     "tests/property",
     "tests/unit/test_storage_recovery.py",
     "tests/verify/test_matching.py",
