@@ -50,11 +50,11 @@ def _test(version: str, interpreter: str, sdist: Path) -> None:
     _run(*pip, "wheel", "--no-deps", "--wheel-dir", wheels, sdist)
     wheel = next(wheels.glob("tradecore-*.whl"))
     _run(*pip, "install", f"tradecore[test] @ {wheel.as_uri()}")
-    # Only tests, benchmarks and settings come along: `src` must not be importable.
-    for name in ("tests", "bench", "examples"):
-        if (ROOT / name).exists():
-            shutil.copytree(ROOT / name, folder / name)
-    shutil.copy2(ROOT / "pyproject.toml", folder)
+    # Tests and what they read come along, but not `src`: only the installed package is importable.
+    for name in ("tests", "bench", "docs", "examples"):
+        shutil.copytree(ROOT / name, folder / name)
+    for name in ("README.md", "pyproject.toml"):
+        shutil.copy2(ROOT / name, folder)
     shared = os.environ.get("TRADECORE_SHARED", str(ROOT.parent / "shared"))
     env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     env["TRADECORE_SHARED"] = shared
