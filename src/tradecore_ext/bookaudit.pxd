@@ -85,9 +85,15 @@ cdef inline uint64_t audit_ladder(Engine* e, Book* b, int which, AuditResult* r)
             if broken(r, e.order[n].prev == prev and e.order[n].level == lv, 12, n, e.order[n].prev, prev):
                 return 0
             if which <= L_ASK:
-                if broken(r, e.order[n].state == ST_RESTING and e.order[n].side == which + 1, 13, n, e.order[n].state, ST_RESTING):
+                if broken(
+                    r, e.order[n].state == ST_RESTING and e.order[n].side == which + 1, 13, n,
+                    e.order[n].state, ST_RESTING
+                ):
                     return 0
-            elif broken(r, e.order[n].state == ST_DORMANT and stop_ladder(e.order + n) == which, 14, n, e.order[n].state, ST_DORMANT):
+            elif broken(
+                r, e.order[n].state == ST_DORMANT and stop_ladder(e.order + n) == which, 14, n,
+                e.order[n].state, ST_DORMANT
+            ):
                 return 0
             if audit_order(e, n, r):
                 return 0

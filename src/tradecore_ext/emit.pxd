@@ -132,7 +132,9 @@ cdef inline void emit_reject(
     v.scope = scope
 
 
-cdef inline void emit_done(Engine* e, uint16_t command_kind, uint32_t account_id, uint32_t instrument_id) noexcept nogil:
+cdef inline void emit_done(
+    Engine* e, uint16_t command_kind, uint32_t account_id, uint32_t instrument_id
+) noexcept nogil:
     emit_reject(e, TC_EVT_DONE, STATUS_OK, command_kind, 0, account_id, instrument_id, 0, 0, 0, 0)
 
 

@@ -1,6 +1,7 @@
 from collections.abc import Callable, Iterable
-from typing import Any, Self, TypedDict, final
+from typing import Any, Self, TypedDict, final, type_check_only
 
+@type_check_only
 class Market(TypedDict):
     phase: int
     last_px: int
@@ -147,7 +148,9 @@ class Kernel:
     def depth(
         self, instrument_id: int, side: str | int, levels: int = 0
     ) -> list[tuple[int, int, int]]: ...
-    def queue(self, instrument_id: int, side: str | int, px: int) -> list[tuple[int, int, int, int]]: ...
+    def queue(
+        self, instrument_id: int, side: str | int, px: int
+    ) -> list[tuple[int, int, int, int]]: ...
     def market_state(self, instrument_id: int) -> Market: ...
     def order(self, order_id: int) -> dict[str, int] | None: ...
     def wallets(self, account_id: int) -> list[tuple[int, int, int, int, int, int, int]]: ...

@@ -4,8 +4,8 @@ Owner of: memory, the Python border, the exported C functions.  What a command d
 modules, which are all compiled into this one translation unit.
 Called by: tradecore.engine.Engine, Cython users (cimport), Numba users (exported addresses).
 """
-from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
@@ -14,7 +14,7 @@ cimport cython
 from tradecore_ext.accounts_audit cimport accounts_audit
 from tradecore_ext.arena cimport id_find, id_tag
 from tradecore_ext.bookaudit cimport book_audit
-from tradecore_ext.dispatch cimport MAX_EPOCH, run_batch
+from tradecore_ext.dispatch cimport run_batch
 from tradecore_ext.emit cimport STATUS_FAULT, order_px
 from tradecore_ext.image cimport Image, image_save
 from tradecore_ext.restore cimport image_restore

@@ -160,10 +160,10 @@ cdef inline uint16_t check_list(const tc_list* h, uint64_t room) noexcept nogil:
     cdef const tc_terms* t
     cdef uint32_t members = 3 if h.contingency == TC_LIST_OTOCO else 2
     cdef uint32_t i = 0
-    cdef uint32_t k
+    cdef uint32_t _k
     if room < <uint64_t>h.cont + 1:
         return SC_BAD_CONTINUATION
-    for k in range(members):
+    for _k in range(members):
         if i >= h.cont or f[i].kind != TC_CMD_NEW_ORDER or f[i].cont > 1 or i + f[i].cont >= h.cont:
             return SC_BAD_CONTINUATION
         if f[i].cont and (<const tc_terms*>(f + i + 1)).kind != TC_CMD_TERMS:
@@ -174,7 +174,7 @@ cdef inline uint16_t check_list(const tc_list* h, uint64_t room) noexcept nogil:
     if h.reserved0 or h.reserved1 or h.reserved2 or h.reserved3:
         return SC_BAD_RESERVED
     i = 0
-    for k in range(members):
+    for _k in range(members):
         if f[i].reserved0:
             return SC_BAD_RESERVED
         if f[i].cont:
@@ -185,7 +185,7 @@ cdef inline uint16_t check_list(const tc_list* h, uint64_t room) noexcept nogil:
     if h.contingency < TC_LIST_OCO or h.contingency > TC_LIST_OTOCO or bad_ns(h.ts_ns):
         return SC_BAD_FIELD
     i = 0
-    for k in range(members):
+    for _k in range(members):
         if not order_in_range(f + i, <const tc_terms*>(f + i + 1) if f[i].cont else NULL):
             return SC_BAD_FIELD
         i += 1 + f[i].cont

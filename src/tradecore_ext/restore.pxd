@@ -70,7 +70,9 @@ from tradecore_ext.types cimport (
 )
 
 
-cdef inline const void* find_section(const Image* im, const char* name, uint64_t record, uint64_t* count) noexcept nogil:
+cdef inline const void* find_section(
+    const Image* im, const char* name, uint64_t record, uint64_t* count
+) noexcept nogil:
     """Section by name; count is -1 (as unsigned) where its size is no multiple of the record."""
     cdef int i
     count[0] = 0
@@ -253,7 +255,9 @@ cdef inline bint order_sound(const Engine* e, const OrderRecord* r) noexcept nog
     """Codes and quantities that the kernel relies on without looking again."""
     if r.instrument_id >= e.max_instruments or not e.book[r.instrument_id].exists or r.order_id == 0:
         return False
-    if r.order_id >> 63 or r.side < 1 or r.side > 2 or r.ord_type < 1 or r.ord_type > 6 or r.tif > 6 or r.stp > 4 or r.has_terms > 1:
+    if r.order_id >> 63 or r.side < 1 or r.side > 2 or r.ord_type < 1 or r.ord_type > 6:
+        return False
+    if r.tif > 6 or r.stp > 4 or r.has_terms > 1:
         return False
     if not in_lots(r.order_qty) or not in_lots(r.cum_qty) or r.leaves_qty < 1 or not in_lots(r.leaves_qty):
         return False

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench import compare
 
+from bench import compare
 from tradecore.errors import DataError
 from tradecore.testing import results
 
