@@ -1,0 +1,1 @@
+"""What all services share: ports, adapters, settings, running, metrics, logs."""
