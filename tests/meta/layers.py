@@ -13,6 +13,7 @@ EDGE = (
     "tradecore.cli",
     "tradecore.data",
     "tradecore.report",
+    "tradecore.research",
     "tradecore.storage",
     "tradecore.tables",
     "tradecore.verify",
