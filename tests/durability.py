@@ -7,7 +7,8 @@ import struct
 from collections.abc import Sequence
 
 from tradecore.envelope import seal
-from tradecore.journal_format import Group, Position, SegmentHead, encode_segment_head
+from tradecore.journal_format import Position, SegmentHead, encode_segment_head
+from tradecore.journal_group import Group
 
 SOURCE = 7
 

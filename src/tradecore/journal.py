@@ -119,7 +119,7 @@ class Summary(msgspec.Struct, frozen=True):
     Parameters
     ----------
     segments, records, envelopes, frames : int
-        Counts. Frames include continuation frames.
+        Counts. Frames include continuation frames. Of a log: payloads, and no frames.
     first_seq, last_seq : int
         Sequence numbers of the first and last command; ``last_seq == first_seq - 1`` when empty.
     end : Position
@@ -158,6 +158,9 @@ def verify(segments: Iterable[Segment], *, accept: Accept = "clean") -> Summary:
     n_records = n_envelopes = n_frames = 0
     for segment, record in _walk(_noted(segments, seen), accept):
         n_records += 1
+        if segment.head.kind == "log":
+            n_envelopes += sum(1 for _ in record.payloads())
+            continue
         for envelope in record.envelopes(check_crc=True):
             _check_envelope(envelope, segment, record)
             n_envelopes += 1
@@ -252,7 +255,8 @@ def replay(
             _must_agree(segment.head.start, start, segment)
             _must_agree(record.after, start, segment)
         if segment.head.kind != "commands":
-            raise JournalError("a journal of events cannot be replayed", segment.file, 0)
+            what = "a log" if segment.head.kind == "log" else "a journal of events"
+            raise JournalError(f"{what} cannot be replayed", segment.file, 0)
         if to_seq is not None and record.first_seq > to_seq:
             break
         if record.first_seq > done + 1:

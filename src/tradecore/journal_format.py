@@ -10,31 +10,41 @@ Every bit of the file is under a checksum (segment head; record head; record bod
 that must be zero. Record heads are chained: each carries the checksum of the head before it, and
 so of the whole journal up to there. docs/reference/journal.md shows the layout byte by byte.
 
-`tradecore.journal` reads with these functions, `tradecore.journal_file` writes with them.
+A journal of commands or events holds envelopes; a *log* holds opaque payloads, each with the time
+at which the log took it, and numbers the payloads.
+
+`tradecore.journal` reads with these functions, `tradecore.journal_group` puts records together.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 import msgspec
+import numpy as np
 
 from tradecore import envelope as _envelope
-from tradecore.envelope import HEAD_BYTES, Envelope
-from tradecore.errors import CapacityError, ConfigError, FrameError, JournalError
+from tradecore.envelope import Envelope
+from tradecore.errors import ConfigError, FrameError, JournalError
 from tradecore_ext.crc import crc32c
 
 __all__ = [
+    "ENTRY",
     "ENTRY_HEAD_BYTES",
     "FORMAT_VERSION",
+    "LOG_ENTRY",
+    "MAX_BODY",
+    "RECORD",
     "RECORD_HEAD_BYTES",
+    "RECORD_MAGIC",
     "SEGMENT_HEAD_BYTES",
-    "Group",
+    "Kind",
     "Position",
     "Record",
     "SegmentHead",
+    "blank_sectors",
     "decode_record_head",
     "decode_segment_head",
     "encode_segment_head",
@@ -49,17 +59,29 @@ ENTRY_HEAD_BYTES: Final = 16
 SEGMENT_MAGIC: Final = b"TCJRNL\r\n"
 RECORD_MAGIC: Final = 0x52434A54  # "TJCR" in the file
 _ENDIAN_MARK: Final = 0x01020304
-_KINDS: Final[dict[int, Literal["commands", "events"]]] = {1: "commands", 2: "events"}
+Kind: TypeAlias = Literal["commands", "events", "log"]
+"""What a journal holds: envelopes of command frames, of event frames, or payloads of any kind."""
+_KINDS: Final[dict[int, Kind]] = {1: "commands", 2: "events", 3: "log"}
+
+# The unit in which a disk writes: after a crash a sector holds the new bytes or the old ones, which
+# in a file that grew are zeros. A record head never straddles one, because records are 64-aligned.
+_SECTOR: Final = 512
+# A lost sector shows as at least this many zeros. Fewer may be data: an instrument definition has
+# up to 192 bytes of zeros in a row.
+_LOST_BYTES: Final = 256
 
 # magic, version, head bytes, endian mark, kind, schema, source, index, first_seq, first_record,
 # chain, digest, build
 _SEGMENT: Final = struct.Struct("<8sHHIIIIQQQI32s64s")
 _SEGMENT_PAD: Final = SEGMENT_HEAD_BYTES - 4 - _SEGMENT.size
-# magic, head crc | number, offset, first_seq, body bytes, body crc, entries, count, chain, segment
-_RECORD: Final = struct.Struct("<IIQQQIIIIII8s")
+# magic, head crc | number, offset, first_seq, body bytes, body crc, entries, count, chain, segment,
+# blank sectors
+RECORD: Final = struct.Struct("<IIQQQIIIIIII4s")
 _CRC: Final = struct.Struct("<I")
-_ENTRY: Final = struct.Struct("<I12s")
-_MAX_BODY: Final = (1 << 32) - 64
+ENTRY: Final = struct.Struct("<I12s")
+# size, zero, ts_ns: the entry of a log
+LOG_ENTRY: Final = struct.Struct("<I4sQ")
+MAX_BODY: Final = (1 << 32) - 64
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -95,8 +117,9 @@ class SegmentHead(msgspec.Struct, frozen=True):
         Version of the frames of the writer that created it.
     source : int
         Who numbers the commands: the ``source`` of every envelope inside.
-    kind : {'commands', 'events'}
-        What the frames are; commands may have continuation frames.
+    kind : {'commands', 'events', 'log'}
+        What the entries are: envelopes of commands (which may have continuation frames) or of
+        events, or the payloads of a log.
     config_digest : bytes
         32 bytes; BLAKE2b-256 of the engine's configuration, zeros where none is meant.
     build : str
@@ -107,7 +130,7 @@ class SegmentHead(msgspec.Struct, frozen=True):
     start: Position
     schema: int
     source: int
-    kind: Literal["commands", "events"] = "commands"
+    kind: Kind = "commands"
     config_digest: bytes = bytes(32)
     build: str = ""
 
@@ -215,6 +238,9 @@ class Record(msgspec.Struct, frozen=True, gc=False):
         Byte offset of its head in the segment.
     number, first_seq, count, entries : int
         Its number in the journal; first sequence number, commands (or events) and envelopes inside.
+        In a log both counts are those of the payloads.
+    blanks : int
+        How many sectors of the body were zeros when it was written; see `blank_sectors`.
     body_crc, chain, crc : int
         Checksum of the body; of the head before it; of its own head, which covers both.
     body : memoryview
@@ -233,6 +259,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     body_crc: int
     chain: int
     crc: int
+    blanks: int
     body: memoryview
     body_bytes: int
     file: str
@@ -282,7 +309,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
         for _ in range(self.entries):
             if at + ENTRY_HEAD_BYTES > len(self.body):
                 raise JournalError("the record ends before its last envelope", self.file, base + at)
-            size, reserved = _ENTRY.unpack_from(self.body, at)
+            size, reserved = ENTRY.unpack_from(self.body, at)
             begin = at + ENTRY_HEAD_BYTES
             at = begin + size
             if reserved != bytes(12) or at % 64 or at > len(self.body):
@@ -303,6 +330,60 @@ class Record(msgspec.Struct, frozen=True, gc=False):
             raise JournalError(
                 "the record's envelopes do not add up to its head", self.file, base + at
             )
+
+    def payloads(self) -> Iterator[tuple[int, memoryview]]:
+        """Yield (ts_ns, payload) of a record of a log; payloads are views into the segment.
+
+        Raises
+        ------
+        JournalError
+            The body holds its checksum but is not what this format writes.
+        """
+        body, size = self.body, len(self.body)
+        at = 0
+        for _ in range(self.entries):
+            begin = at + ENTRY_HEAD_BYTES
+            if begin > size:
+                raise self._malformed("the record ends before its last payload", at)
+            length, reserved, ts_ns = LOG_ENTRY.unpack_from(body, at)
+            end = begin + length
+            at = end + -end % RECORD_HEAD_BYTES
+            if reserved != bytes(4) or at > size or any(body[end:at]):
+                raise self._malformed("malformed entry head", begin - ENTRY_HEAD_BYTES)
+            yield ts_ns, body[begin:end]
+        if at != size or self.entries != self.count:
+            raise self._malformed("the record's payloads do not add up to its head", at)
+
+    def _malformed(self, reason: str, at: int) -> JournalError:
+        return JournalError(reason, self.file, self.offset + RECORD_HEAD_BYTES + at)
+
+
+def blank_sectors(body: memoryview, offset: int) -> Iterator[int]:
+    """Yield the places of a record's body where a whole sector, or most of one, is zeros.
+
+    A sector that a crash kept from being written looks like that; so does a payload of zeros. A
+    record says how many it had when it was written, and with more of them it is torn.
+
+    Parameters
+    ----------
+    body : memoryview
+        Complete; a multiple of 64 bytes.
+    offset : int
+        Where it stands in its segment.
+
+    Notes
+    -----
+    O(sectors), 1 us for 512 of them: only sectors that begin with a zero word are looked at.
+    """
+    first = -offset % _SECTOR
+    if first >= _LOST_BYTES and body[: min(first, len(body))] == bytes(min(first, len(body))):
+        yield offset
+    words = np.frombuffer(body, np.uint64)[first // 8 :: _SECTOR // 8]
+    for number in np.flatnonzero(words == 0):
+        begin = first + int(number) * _SECTOR
+        part = body[begin : begin + _SECTOR]
+        if len(part) >= _LOST_BYTES and part == bytes(len(part)):
+            yield offset + begin
 
 
 def decode_record_head(
@@ -330,100 +411,15 @@ def decode_record_head(
     head = data[at : at + RECORD_HEAD_BYTES]
     if len(head) < RECORD_HEAD_BYTES:
         return None
-    magic, crc, number, own, seq, size, body_crc, entries, count, chain, segment, reserved = (
-        _RECORD.unpack(head)
-    )
+    fields = RECORD.unpack(head)
+    magic, crc, number, own, seq, size, body_crc, entries, count = fields[:9]
+    chain, segment, blanks, reserved = fields[9:]
     if magic != RECORD_MAGIC or crc != crc32c(head[8:]) or own != offset or segment != segment_crc:
         return None
-    if size == 0 or size % 64 or not entries or count < entries or reserved != bytes(8):
+    if size == 0 or size % 64 or not entries or count < entries or reserved != bytes(4):
         return None
     begin = at + RECORD_HEAD_BYTES
     return Record(
-        *(offset, number, seq, count, entries, body_crc, chain, crc),
+        *(offset, number, seq, count, entries, body_crc, chain, crc, blanks),
         *(data[begin : begin + size], size, file),
     )
-
-
-class Group:
-    """Collects envelopes for one record and finishes its bytes; the writer's half of the format.
-
-    Parameters
-    ----------
-    capacity : int
-        Bytes to take at once; grows when a group needs more.
-
-    Notes
-    -----
-    `add` copies the frames once and checksums them twice while they are in the cache (once for the
-    envelope, once for the record): about 15 ns a frame together.
-    """
-
-    def __init__(self, capacity: int = 1 << 20) -> None:
-        self._buffer = bytearray(max(capacity, 1024))
-        self.clear()
-
-    def clear(self) -> None:
-        """Forget what was collected; the memory stays."""
-        self._end = RECORD_HEAD_BYTES
-        self._body_crc = 0
-        self.entries = 0
-        self.count = 0
-
-    def __len__(self) -> int:
-        """Return the bytes the record would have now."""
-        return self._end
-
-    def add(self, envelope: Envelope) -> None:
-        """Append one envelope; its frames are copied.
-
-        Raises
-        ------
-        CapacityError
-            The group would exceed 4 GiB; it is unchanged.
-        """
-        size = HEAD_BYTES + envelope.frames.nbytes
-        begin = self._end
-        end = begin + ENTRY_HEAD_BYTES + size
-        if end - RECORD_HEAD_BYTES > _MAX_BODY:
-            raise CapacityError("a commit group cannot exceed 4 GiB; commit more often")
-        if end > len(self._buffer):
-            # A fresh buffer: the old one cannot be resized while somebody looks at a record in it.
-            larger = bytearray(max(end, 2 * len(self._buffer)))
-            larger[:begin] = memoryview(self._buffer)[:begin]
-            self._buffer = larger
-        view = memoryview(self._buffer)
-        _ENTRY.pack_into(self._buffer, begin, size, bytes(12))
-        frames_at = begin + ENTRY_HEAD_BYTES + HEAD_BYTES
-        view[begin + ENTRY_HEAD_BYTES : frames_at] = _envelope.encode_head(envelope)
-        view[frames_at:end] = envelope.frames
-        self._body_crc = crc32c(view[begin:end], self._body_crc)
-        self._end = end
-        self.entries += 1
-        self.count += envelope.count
-
-    def finish(self, start: Position, offset: int, segment_crc: int) -> tuple[memoryview, Position]:
-        """Return the record's bytes and the position behind it.
-
-        Parameters
-        ----------
-        start : Position
-            What the record continues.
-        offset : int
-            Where in the segment it will stand.
-        segment_crc : int
-            Checksum of that segment's head.
-
-        Returns
-        -------
-        record : memoryview
-            Valid until the next `add` or `clear`.
-        after : Position
-        """
-        struct_args = (start.record, offset, start.seq, self._end - RECORD_HEAD_BYTES)
-        tail = (self._body_crc, self.entries, self.count, start.chain, segment_crc, bytes(8))
-        _RECORD.pack_into(self._buffer, 0, RECORD_MAGIC, 0, *struct_args, *tail)
-        view = memoryview(self._buffer)
-        crc = crc32c(view[8:RECORD_HEAD_BYTES])
-        _CRC.pack_into(self._buffer, 4, crc)
-        after = Position(start.record + 1, start.seq + self.count, crc)
-        return view[: self._end].toreadonly(), after

@@ -28,18 +28,13 @@ from tradecore.journal_format import (
     Position,
     Record,
     SegmentHead,
+    blank_sectors,
     decode_record_head,
     decode_segment_head,
 )
 
 __all__ = ["Accept", "Segment", "Tail"]
 
-# The unit in which a disk writes: after a crash a sector holds the new bytes or the old ones, which
-# in a file that grew are zeros. A record head never straddles one, because records are 64-aligned.
-_SECTOR: Final = 512
-# A lost sector shows as at least this many zeros. Fewer may be data: an instrument definition has
-# up to 192 bytes of zeros in a row.
-_LOST_BYTES: Final = 256
 _CHUNK: Final = 1 << 20
 
 Accept: TypeAlias = Literal["clean", "torn", "corrupt"]
@@ -114,17 +109,6 @@ def _find_record(data: memoryview, begin: int, segment_crc: int) -> Record | Non
     return None
 
 
-def _lost_sector(data: memoryview, begin: int, end: int) -> int | None:
-    """Return the offset of a sector inside a record that was never written, or None."""
-    at = begin
-    while at < end:
-        stop = min(end, (at // _SECTOR + 1) * _SECTOR)
-        if stop - at >= _LOST_BYTES and data[at:stop] == bytes(stop - at):
-            return at
-        at = stop
-    return None
-
-
 class Segment:
     """One segment: its head, its records in order, and how it ends.
 
@@ -184,8 +168,14 @@ class Segment:
             self._tail = self._classify(position, offset)
         return self._tail
 
-    def _read(self, due: Position, offset: int) -> Record | None:
+    def _head_at(self, offset: int) -> Record | None:
         record = decode_record_head(self.data, offset, self.crc, self.file)
+        if record is not None and record.blanks and self.head.kind != "log":
+            return None  # only payloads may be zeros for so long
+        return record
+
+    def _read(self, due: Position, offset: int) -> Record | None:
+        record = self._head_at(offset)
         if record is None or not record.body_holds():
             return None
         record.must_continue(due)
@@ -209,7 +199,7 @@ class Segment:
         if size - offset < RECORD_HEAD_BYTES:
             reason = f"{size - offset} bytes of a record head"
             return Tail("torn", offset, size, reason)
-        record = decode_record_head(data, offset, self.crc, self.file)
+        record = self._head_at(offset)
         if record is None:
             if nonzero >= offset + RECORD_HEAD_BYTES:
                 return Tail("torn", offset, size, "the record head was never written")
@@ -217,8 +207,8 @@ class Segment:
         if record.end > size:
             reason = f"the record ends {record.end - size} bytes behind the file"
             return Tail("torn", offset, size, reason)
-        lost = _lost_sector(data, offset + RECORD_HEAD_BYTES, record.end)
-        if lost is not None:
-            reason = f"the sector at offset {lost} was never written"
+        blank = list(blank_sectors(record.body, offset + RECORD_HEAD_BYTES))
+        if len(blank) > record.blanks:
+            reason = f"the sector at offset {blank[0]} was never written"
             return Tail("torn", offset, size, reason)
         return Tail("corrupt", offset, size, "the record is complete but its checksum is wrong")

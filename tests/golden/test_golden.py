@@ -14,7 +14,8 @@ import pytest
 
 from tradecore import dtypes, envelope, frames, snapshot
 from tradecore.journal import verify
-from tradecore.journal_format import Group, Position, SegmentHead, encode_segment_head
+from tradecore.journal_format import Position, SegmentHead, encode_segment_head
+from tradecore.journal_group import Group
 from tradecore.journal_segment import Segment
 
 V1 = Path(__file__).parent / "v1"

@@ -11,7 +11,8 @@ from durability import batch, command, segment
 from tradecore.envelope import Envelope, _checksum, seal, seal_events
 from tradecore.errors import JournalError
 from tradecore.journal import digest_config, records, replay, verify
-from tradecore.journal_format import Group, Position, SegmentHead, encode_segment_head
+from tradecore.journal_format import Position, SegmentHead, encode_segment_head
+from tradecore.journal_group import Group
 from tradecore.journal_segment import Segment
 from tradecore_ext.framing import command_offset, count_commands
 

@@ -10,12 +10,12 @@ from durability import batch, command, segment
 from tradecore.envelope import seal
 from tradecore.errors import JournalError
 from tradecore.journal_format import (
-    Group,
     Position,
     SegmentHead,
     decode_segment_head,
     encode_segment_head,
 )
+from tradecore.journal_group import Group
 from tradecore.journal_segment import Segment, Tail
 from tradecore_ext.crc import crc32c
 

@@ -12,9 +12,10 @@ are in memory only, so a group reaches the file by one write and is one record (
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
@@ -24,11 +25,12 @@ from tradecore.envelope import Envelope
 from tradecore.errors import ConfigError, JournalError
 from tradecore.journal_format import (
     SEGMENT_HEAD_BYTES,
-    Group,
+    Kind,
     Position,
     SegmentHead,
     encode_segment_head,
 )
+from tradecore.journal_group import Group
 from tradecore.journal_segment import Segment, Tail
 from tradecore.storage.fileops import FileOps, FolderLock
 from tradecore.storage.journal_reader import list_segments, map_segment, segment_name
@@ -91,7 +93,7 @@ class FileJournal:
         folder: Path | str,
         *,
         source: int,
-        kind: Literal["commands", "events"] = "commands",
+        kind: Kind = "commands",
         first_seq: int = 1,
         config_digest: bytes = _NO_DIGEST,
         build: str = "",
@@ -110,8 +112,8 @@ class FileJournal:
             Created if its parent exists. One writer at a time.
         source : int
             Who numbers the commands; must be that of an existing journal.
-        kind : {'commands', 'events'}
-            What the frames are.
+        kind : {'commands', 'events', 'log'}
+            What is appended: frames with `append`, or the payloads of a log with `append_payloads`.
         first_seq : int
             Where a new journal begins; ignored when there is one.
         config_digest : bytes
@@ -273,6 +275,7 @@ class FileJournal:
         JournalError
             The journal has failed, or fails now because the group was full and its commit failed.
         """
+        self._must_take(is_log=False)
         is_commands = self._template.kind == "commands"
         make = _envelope.seal if is_commands else _envelope.seal_events
         return self.append_envelope(
@@ -288,6 +291,7 @@ class FileJournal:
             It is of another source, does not start at `next_seq`, or the journal has failed.
         """
         self._must_work()
+        self._must_take(is_log=False)
         if (envelope.source, envelope.first_seq) != (self._template.source, self.next_seq):
             raise JournalError(
                 f"an envelope of source {envelope.source} from sequence {envelope.first_seq} "
@@ -300,6 +304,30 @@ class FileJournal:
         if len(self._group) >= self._options.group_bytes:
             self.commit()
         return last
+
+    def append_payloads(self, payloads: Sequence[BytesLike], ts_ns: int) -> int:
+        """Append payloads to a log, each with the time of the log; they are copied.
+
+        Never commits by itself: what is appended between two commits becomes durable together.
+
+        Returns
+        -------
+        int
+            Sequence number of the last one; an offset counts from 0 and is one less.
+
+        Raises
+        ------
+        JournalError
+            The journal is none of kind ``log``, or has failed.
+        CapacityError
+            The group would exceed 4 GiB; payloads before the one that did not fit are in it.
+        """
+        self._must_work()
+        self._must_take(is_log=True)
+        for payload in payloads:
+            self._group.add_payload(payload, ts_ns)
+            self.next_seq += 1
+        return self.next_seq - 1
 
     def commit(self) -> int:
         """Write what was appended as one record and wait until it is on the disk.
@@ -341,6 +369,11 @@ class FileJournal:
             raise JournalError(self._failure, str(self._path))
         if self._fd < 0:
             raise JournalError("the journal is closed", str(self._path))
+
+    def _must_take(self, *, is_log: bool) -> None:
+        if (self._template.kind == "log") != is_log:
+            what = "payloads" if is_log else "frames"
+            raise JournalError(f"a journal of {self._template.kind} takes no {what}")
 
     def _fail(self, error: OSError) -> JournalError:
         """Latch the failure and leave a file that opens: without the half-written record."""
