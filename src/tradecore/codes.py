@@ -225,6 +225,20 @@ class FillFlag(IntFlag):
     ADL = 16
 
 
+class CellKind(IntEnum):
+    """Codes of `tc_cell_kind`.
+
+    What a cell adds to the engine's events; disjoint from tc_event_kind, the byte is the same.
+    """
+
+    BATCH = 32
+    REPEATED = 33
+    TRADE = 48
+    QUOTE = 49
+    LEVEL = 50
+    AUDIT = 64
+
+
 class LimitField(IntFlag):
     """Codes of `tc_limit_field`."""
 

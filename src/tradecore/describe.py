@@ -16,6 +16,7 @@ from tradecore.catalog import Catalog
 from tradecore.codes import (
     ANY,
     AccountState,
+    CellKind,
     CommandKind,
     Contingency,
     EventKind,
@@ -52,10 +53,13 @@ _NO_INSTRUMENT: Final = {
     *(CommandKind.WITHDRAW, CommandKind.TRANSFER, CommandKind.KILL_SWITCH, CommandKind.EPOCH),
     CommandKind.RATE,
 }
-_PX: Final = {"px", "last_px", "stop_px", "mark_px", "ref_px", "band_ref_px"}
+_CELL_KINDS: Final = {int(kind) for kind in CellKind}
+_PX: Final = {
+    *("px", "last_px", "stop_px", "mark_px", "ref_px", "band_ref_px", "bid_px", "ask_px"),
+}
 _QTY: Final = {
     *("order_qty", "cum_qty", "leaves_qty", "last_qty", "display_qty", "min_qty", "volume"),
-    *("surplus", "position_qty"),
+    *("surplus", "position_qty", "qty", "bid_qty", "ask_qty"),
 }
 _QUOTE: Final = {"cash_delta", "fee", "realised_pnl", "cash_order_qty"}
 _ASSET_CASH: Final = {"amount", "balance", "equity", "initial_margin", "maintenance_margin"}
@@ -85,11 +89,14 @@ def describe(event: BytesLike, catalog: Catalog | None = None) -> dict[str, Any]
     view = frames_view(event, "event")[:FRAME_BYTES]
     kind = view[24]
     raw = _frames.unpack(_frames.event_struct(kind), view)
-    shown: dict[str, Any] = {"kind": _name(EventKind, kind)}
+    shown: dict[str, Any] = {"kind": _name(CellKind if kind in _CELL_KINDS else EventKind, kind)}
     shown |= _readable(raw, catalog, raw.get("command_kind"))
     shown["status"] = _name(Status, raw["status"])
-    if kind == EventKind.FILL:
+    if kind in {EventKind.FILL, CellKind.TRADE}:
         shown["flags"] = _flags(FillFlag, raw["flags"])
+    if kind == CellKind.REPEATED:
+        shown["answer_kind"] = _name(EventKind, raw["answer_kind"])
+        shown["answer_status"] = _name(Status, raw["answer_status"])
     if "state" in raw:
         shown["state"] = _name(AccountState, raw["state"])
     return shown

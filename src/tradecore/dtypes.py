@@ -16,19 +16,25 @@ from tradecore_ext import _abi
 __all__ = [
     "ACCOUNT_EVENT",
     "ADMIN",
+    "AUDIT_EVENT",
     "BALANCE_EVENT",
+    "BATCH_EVENT",
     "COMMAND",
     "EVENT",
     "FILL_EVENT",
     "INSTRUMENT",
+    "LEVEL_EVENT",
     "LIMITS",
     "LIST",
     "MARGIN_TIER",
     "MARKET_EVENT",
     "ORDER_EVENT",
+    "QUOTE_EVENT",
     "REJECT_EVENT",
+    "REPEAT_EVENT",
     "SETTLE_EVENT",
     "TERMS",
+    "TRADE_EVENT",
 ]
 
 
@@ -63,3 +69,9 @@ REJECT_EVENT: Final = _dtype("tc_reject_event")
 MARKET_EVENT: Final = _dtype("tc_market_event")
 BALANCE_EVENT: Final = _dtype("tc_balance_event")
 ACCOUNT_EVENT: Final = _dtype("tc_account_event")
+BATCH_EVENT: Final = _dtype("tc_batch_event")
+REPEAT_EVENT: Final = _dtype("tc_repeat_event")
+TRADE_EVENT: Final = _dtype("tc_trade_event")
+QUOTE_EVENT: Final = _dtype("tc_quote_event")
+LEVEL_EVENT: Final = _dtype("tc_level_event")
+AUDIT_EVENT: Final = _dtype("tc_audit_event")

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from tradecore.codes import CommandKind, EventKind
+from tradecore.codes import CellKind, CommandKind, EventKind
 from tradecore.errors import ConfigError, FrameError
 from tradecore_ext import _abi
 
@@ -79,8 +79,14 @@ EVENT_STRUCTS: Final[dict[int, str]] = {
     EventKind.ACCOUNT_STATE: "tc_account_event",
     **{EventKind[name]: "tc_order_event" for name in _ORDER_EVENTS},
     **{EventKind[name]: "tc_reject_event" for name in _REJECT_EVENTS},
+    CellKind.BATCH: "tc_batch_event",
+    CellKind.REPEATED: "tc_repeat_event",
+    CellKind.TRADE: "tc_trade_event",
+    CellKind.QUOTE: "tc_quote_event",
+    CellKind.LEVEL: "tc_level_event",
+    CellKind.AUDIT: "tc_audit_event",
 }
-"""Struct of every kind of event."""
+"""Struct of every kind of event, a cell's own included."""
 
 
 def pack(name: str, /, **fields: int | Sequence[Sequence[int]]) -> bytes:

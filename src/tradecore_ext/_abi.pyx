@@ -20,6 +20,12 @@ from tradecore_ext.types cimport (
     tc_market_event,
     tc_balance_event,
     tc_account_event,
+    tc_batch_event,
+    tc_repeat_event,
+    tc_trade_event,
+    tc_quote_event,
+    tc_level_event,
+    tc_audit_event,
 )
 
 
@@ -405,6 +411,138 @@ cdef dict _tc_account_event():
     }
 
 
+cdef dict _tc_batch_event():
+    cdef tc_batch_event s
+    return {
+        "itemsize": <int>sizeof(tc_batch_event),
+        "fields": {
+            "seq": _row("<u8", &s, &s.seq, 1, sizeof(s.seq)),
+            "order_id": _row("<u8", &s, &s.order_id, 1, sizeof(s.order_id)),
+            "account_id": _row("<u4", &s, &s.account_id, 1, sizeof(s.account_id)),
+            "instrument_id": _row("<u4", &s, &s.instrument_id, 1, sizeof(s.instrument_id)),
+            "kind": _row("u1", &s, &s.kind, 1, sizeof(s.kind)),
+            "side": _row("u1", &s, &s.side, 1, sizeof(s.side)),
+            "status": _row("<u2", &s, &s.status, 1, sizeof(s.status)),
+            "in_seq": _row("<u4", &s, &s.in_seq, 1, sizeof(s.in_seq)),
+            "ts_ns": _row("<u8", &s, &s.ts_ns, 1, sizeof(s.ts_ns)),
+            "in_offset": _row("<u8", &s, &s.in_offset, 1, sizeof(s.in_offset)),
+            "in_first_seq": _row("<u8", &s, &s.in_first_seq, 1, sizeof(s.in_first_seq)),
+            "in_source": _row("<u4", &s, &s.in_source, 1, sizeof(s.in_source)),
+            "count": _row("<u4", &s, &s.count, 1, sizeof(s.count)),
+        },
+    }
+
+
+cdef dict _tc_repeat_event():
+    cdef tc_repeat_event s
+    return {
+        "itemsize": <int>sizeof(tc_repeat_event),
+        "fields": {
+            "seq": _row("<u8", &s, &s.seq, 1, sizeof(s.seq)),
+            "order_id": _row("<u8", &s, &s.order_id, 1, sizeof(s.order_id)),
+            "account_id": _row("<u4", &s, &s.account_id, 1, sizeof(s.account_id)),
+            "instrument_id": _row("<u4", &s, &s.instrument_id, 1, sizeof(s.instrument_id)),
+            "kind": _row("u1", &s, &s.kind, 1, sizeof(s.kind)),
+            "side": _row("u1", &s, &s.side, 1, sizeof(s.side)),
+            "status": _row("<u2", &s, &s.status, 1, sizeof(s.status)),
+            "in_seq": _row("<u4", &s, &s.in_seq, 1, sizeof(s.in_seq)),
+            "answer_seq": _row("<u8", &s, &s.answer_seq, 1, sizeof(s.answer_seq)),
+            "answer_ts_ns": _row("<u8", &s, &s.answer_ts_ns, 1, sizeof(s.answer_ts_ns)),
+            "answer_kind": _row("u1", &s, &s.answer_kind, 1, sizeof(s.answer_kind)),
+            "reserved0": _row("u1", &s, &s.reserved0, 1, sizeof(s.reserved0)),
+            "answer_status": _row("<u2", &s, &s.answer_status, 1, sizeof(s.answer_status)),
+            "reserved1": _row("<u4", &s, &s.reserved1, 1, sizeof(s.reserved1)),
+            "reserved2": _row("<u8", &s, &s.reserved2, 1, sizeof(s.reserved2)),
+        },
+    }
+
+
+cdef dict _tc_trade_event():
+    cdef tc_trade_event s
+    return {
+        "itemsize": <int>sizeof(tc_trade_event),
+        "fields": {
+            "seq": _row("<u8", &s, &s.seq, 1, sizeof(s.seq)),
+            "order_id": _row("<u8", &s, &s.order_id, 1, sizeof(s.order_id)),
+            "account_id": _row("<u4", &s, &s.account_id, 1, sizeof(s.account_id)),
+            "instrument_id": _row("<u4", &s, &s.instrument_id, 1, sizeof(s.instrument_id)),
+            "kind": _row("u1", &s, &s.kind, 1, sizeof(s.kind)),
+            "side": _row("u1", &s, &s.side, 1, sizeof(s.side)),
+            "status": _row("<u2", &s, &s.status, 1, sizeof(s.status)),
+            "in_seq": _row("<u4", &s, &s.in_seq, 1, sizeof(s.in_seq)),
+            "last_px": _row("<i8", &s, &s.last_px, 1, sizeof(s.last_px)),
+            "last_qty": _row("<i8", &s, &s.last_qty, 1, sizeof(s.last_qty)),
+            "ts_ns": _row("<u8", &s, &s.ts_ns, 1, sizeof(s.ts_ns)),
+            "flags": _row("<u4", &s, &s.flags, 1, sizeof(s.flags)),
+            "reserved0": _row("<u4", &s, &s.reserved0, 1, sizeof(s.reserved0)),
+        },
+    }
+
+
+cdef dict _tc_quote_event():
+    cdef tc_quote_event s
+    return {
+        "itemsize": <int>sizeof(tc_quote_event),
+        "fields": {
+            "seq": _row("<u8", &s, &s.seq, 1, sizeof(s.seq)),
+            "order_id": _row("<u8", &s, &s.order_id, 1, sizeof(s.order_id)),
+            "account_id": _row("<u4", &s, &s.account_id, 1, sizeof(s.account_id)),
+            "instrument_id": _row("<u4", &s, &s.instrument_id, 1, sizeof(s.instrument_id)),
+            "kind": _row("u1", &s, &s.kind, 1, sizeof(s.kind)),
+            "side": _row("u1", &s, &s.side, 1, sizeof(s.side)),
+            "status": _row("<u2", &s, &s.status, 1, sizeof(s.status)),
+            "in_seq": _row("<u4", &s, &s.in_seq, 1, sizeof(s.in_seq)),
+            "bid_px": _row("<i8", &s, &s.bid_px, 1, sizeof(s.bid_px)),
+            "bid_qty": _row("<i8", &s, &s.bid_qty, 1, sizeof(s.bid_qty)),
+            "ask_px": _row("<i8", &s, &s.ask_px, 1, sizeof(s.ask_px)),
+            "ask_qty": _row("<i8", &s, &s.ask_qty, 1, sizeof(s.ask_qty)),
+        },
+    }
+
+
+cdef dict _tc_level_event():
+    cdef tc_level_event s
+    return {
+        "itemsize": <int>sizeof(tc_level_event),
+        "fields": {
+            "seq": _row("<u8", &s, &s.seq, 1, sizeof(s.seq)),
+            "order_id": _row("<u8", &s, &s.order_id, 1, sizeof(s.order_id)),
+            "account_id": _row("<u4", &s, &s.account_id, 1, sizeof(s.account_id)),
+            "instrument_id": _row("<u4", &s, &s.instrument_id, 1, sizeof(s.instrument_id)),
+            "kind": _row("u1", &s, &s.kind, 1, sizeof(s.kind)),
+            "side": _row("u1", &s, &s.side, 1, sizeof(s.side)),
+            "status": _row("<u2", &s, &s.status, 1, sizeof(s.status)),
+            "in_seq": _row("<u4", &s, &s.in_seq, 1, sizeof(s.in_seq)),
+            "px": _row("<i8", &s, &s.px, 1, sizeof(s.px)),
+            "qty": _row("<i8", &s, &s.qty, 1, sizeof(s.qty)),
+            "orders": _row("<u4", &s, &s.orders, 1, sizeof(s.orders)),
+            "index": _row("<u4", &s, &s.index, 1, sizeof(s.index)),
+            "ts_ns": _row("<u8", &s, &s.ts_ns, 1, sizeof(s.ts_ns)),
+        },
+    }
+
+
+cdef dict _tc_audit_event():
+    cdef tc_audit_event s
+    return {
+        "itemsize": <int>sizeof(tc_audit_event),
+        "fields": {
+            "seq": _row("<u8", &s, &s.seq, 1, sizeof(s.seq)),
+            "order_id": _row("<u8", &s, &s.order_id, 1, sizeof(s.order_id)),
+            "account_id": _row("<u4", &s, &s.account_id, 1, sizeof(s.account_id)),
+            "instrument_id": _row("<u4", &s, &s.instrument_id, 1, sizeof(s.instrument_id)),
+            "kind": _row("u1", &s, &s.kind, 1, sizeof(s.kind)),
+            "side": _row("u1", &s, &s.side, 1, sizeof(s.side)),
+            "status": _row("<u2", &s, &s.status, 1, sizeof(s.status)),
+            "in_seq": _row("<u4", &s, &s.in_seq, 1, sizeof(s.in_seq)),
+            "hash0": _row("<u8", &s, &s.hash0, 1, sizeof(s.hash0)),
+            "hash1": _row("<u8", &s, &s.hash1, 1, sizeof(s.hash1)),
+            "hash2": _row("<u8", &s, &s.hash2, 1, sizeof(s.hash2)),
+            "hash3": _row("<u8", &s, &s.hash3, 1, sizeof(s.hash3)),
+        },
+    }
+
+
 ABI = types.TC_ABI
 
 CONSTANTS = {
@@ -433,6 +571,12 @@ STRUCTS = {
     "tc_market_event": _tc_market_event(),
     "tc_balance_event": _tc_balance_event(),
     "tc_account_event": _tc_account_event(),
+    "tc_batch_event": _tc_batch_event(),
+    "tc_repeat_event": _tc_repeat_event(),
+    "tc_trade_event": _tc_trade_event(),
+    "tc_quote_event": _tc_quote_event(),
+    "tc_level_event": _tc_level_event(),
+    "tc_audit_event": _tc_audit_event(),
 }
 
 CODES = {
@@ -578,6 +722,14 @@ CODES = {
         "LIQUIDATION": types.TC_FILL_LIQUIDATION,
         "ADL": types.TC_FILL_ADL,
     },
+    "tc_cell_kind": {
+        "BATCH": types.TC_CELL_BATCH,
+        "REPEATED": types.TC_CELL_REPEATED,
+        "TRADE": types.TC_CELL_TRADE,
+        "QUOTE": types.TC_CELL_QUOTE,
+        "LEVEL": types.TC_CELL_LEVEL,
+        "AUDIT": types.TC_CELL_AUDIT,
+    },
     "tc_limit_field": {
         "ORDER_QTY": types.TC_LIM_ORDER_QTY,
         "ORDER_NOTIONAL": types.TC_LIM_ORDER_NOTIONAL,
@@ -600,6 +752,13 @@ STATUSES = {
     "BAD_COMBINATION": types.TC_STATUS_BAD_COMBINATION,
     "EPOCH_UNKNOWN": types.TC_STATUS_EPOCH_UNKNOWN,
     "STALE": types.TC_STATUS_STALE,
+    "REPETITION": types.TC_STATUS_REPETITION,
+    "GAP": types.TC_STATUS_GAP,
+    "DIVERGED": types.TC_STATUS_DIVERGED,
+    "UNREADABLE": types.TC_STATUS_UNREADABLE,
+    "BAD_CHECKSUM": types.TC_STATUS_BAD_CHECKSUM,
+    "SCHEMA_UNKNOWN": types.TC_STATUS_SCHEMA_UNKNOWN,
+    "BAD_COUNT": types.TC_STATUS_BAD_COUNT,
     "UNKNOWN_INSTRUMENT": types.TC_STATUS_UNKNOWN_INSTRUMENT,
     "PHASE": types.TC_STATUS_PHASE,
     "TICK": types.TC_STATUS_TICK,
@@ -672,6 +831,8 @@ STATUSES = {
     "BREAKER": types.TC_STATUS_BREAKER,
     "NO_CHANGE": types.TC_STATUS_NO_CHANGE,
     "REPLACE_FIELD": types.TC_STATUS_REPLACE_FIELD,
+    "REPEATED_OTHER_TERMS": types.TC_STATUS_REPEATED_OTHER_TERMS,
+    "WRONG_SESSION": types.TC_STATUS_WRONG_SESSION,
     "CAPACITY_ORDERS": types.TC_STATUS_CAPACITY_ORDERS,
     "CAPACITY_LEVELS": types.TC_STATUS_CAPACITY_LEVELS,
     "CAPACITY_TERMS": types.TC_STATUS_CAPACITY_TERMS,
@@ -684,6 +845,7 @@ STATUSES = {
     "CAPACITY_GROUPS": types.TC_STATUS_CAPACITY_GROUPS,
     "CAPACITY_ASSETS": types.TC_STATUS_CAPACITY_ASSETS,
     "CAPACITY_WALLETS": types.TC_STATUS_CAPACITY_WALLETS,
+    "CAPACITY_SOURCES": types.TC_STATUS_CAPACITY_SOURCES,
     "FAULT": types.TC_STATUS_FAULT,
     "FENCED": types.TC_STATUS_FENCED,
 }

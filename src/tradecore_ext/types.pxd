@@ -158,6 +158,14 @@ cdef extern from "tc_frame.h" nogil:
         TC_FILL_LIQUIDATION
         TC_FILL_ADL
 
+    enum:  # tc_cell_kind
+        TC_CELL_BATCH
+        TC_CELL_REPEATED
+        TC_CELL_TRADE
+        TC_CELL_QUOTE
+        TC_CELL_LEVEL
+        TC_CELL_AUDIT
+
     enum:  # tc_limit_field
         TC_LIM_ORDER_QTY
         TC_LIM_ORDER_NOTIONAL
@@ -435,6 +443,96 @@ cdef extern from "tc_frame.h" nogil:
         uint16_t reserved0
         uint32_t asset_id
 
+    ctypedef struct tc_batch_event:
+        uint64_t seq
+        uint64_t order_id
+        uint32_t account_id
+        uint32_t instrument_id
+        uint8_t kind
+        uint8_t side
+        uint16_t status
+        uint32_t in_seq
+        uint64_t ts_ns
+        uint64_t in_offset
+        uint64_t in_first_seq
+        uint32_t in_source
+        uint32_t count
+
+    ctypedef struct tc_repeat_event:
+        uint64_t seq
+        uint64_t order_id
+        uint32_t account_id
+        uint32_t instrument_id
+        uint8_t kind
+        uint8_t side
+        uint16_t status
+        uint32_t in_seq
+        uint64_t answer_seq
+        uint64_t answer_ts_ns
+        uint8_t answer_kind
+        uint8_t reserved0
+        uint16_t answer_status
+        uint32_t reserved1
+        uint64_t reserved2
+
+    ctypedef struct tc_trade_event:
+        uint64_t seq
+        uint64_t order_id
+        uint32_t account_id
+        uint32_t instrument_id
+        uint8_t kind
+        uint8_t side
+        uint16_t status
+        uint32_t in_seq
+        int64_t last_px
+        int64_t last_qty
+        uint64_t ts_ns
+        uint32_t flags
+        uint32_t reserved0
+
+    ctypedef struct tc_quote_event:
+        uint64_t seq
+        uint64_t order_id
+        uint32_t account_id
+        uint32_t instrument_id
+        uint8_t kind
+        uint8_t side
+        uint16_t status
+        uint32_t in_seq
+        int64_t bid_px
+        int64_t bid_qty
+        int64_t ask_px
+        int64_t ask_qty
+
+    ctypedef struct tc_level_event:
+        uint64_t seq
+        uint64_t order_id
+        uint32_t account_id
+        uint32_t instrument_id
+        uint8_t kind
+        uint8_t side
+        uint16_t status
+        uint32_t in_seq
+        int64_t px
+        int64_t qty
+        uint32_t orders
+        uint32_t index
+        uint64_t ts_ns
+
+    ctypedef struct tc_audit_event:
+        uint64_t seq
+        uint64_t order_id
+        uint32_t account_id
+        uint32_t instrument_id
+        uint8_t kind
+        uint8_t side
+        uint16_t status
+        uint32_t in_seq
+        uint64_t hash0
+        uint64_t hash1
+        uint64_t hash2
+        uint64_t hash3
+
 cdef extern from *:
     """
     #include "tc_frame.h"
@@ -456,6 +554,13 @@ cdef extern from *:
         TC_STATUS_BAD_COMBINATION
         TC_STATUS_EPOCH_UNKNOWN
         TC_STATUS_STALE
+        TC_STATUS_REPETITION
+        TC_STATUS_GAP
+        TC_STATUS_DIVERGED
+        TC_STATUS_UNREADABLE
+        TC_STATUS_BAD_CHECKSUM
+        TC_STATUS_SCHEMA_UNKNOWN
+        TC_STATUS_BAD_COUNT
         TC_STATUS_UNKNOWN_INSTRUMENT
         TC_STATUS_PHASE
         TC_STATUS_TICK
@@ -528,6 +633,8 @@ cdef extern from *:
         TC_STATUS_BREAKER
         TC_STATUS_NO_CHANGE
         TC_STATUS_REPLACE_FIELD
+        TC_STATUS_REPEATED_OTHER_TERMS
+        TC_STATUS_WRONG_SESSION
         TC_STATUS_CAPACITY_ORDERS
         TC_STATUS_CAPACITY_LEVELS
         TC_STATUS_CAPACITY_TERMS
@@ -540,5 +647,6 @@ cdef extern from *:
         TC_STATUS_CAPACITY_GROUPS
         TC_STATUS_CAPACITY_ASSETS
         TC_STATUS_CAPACITY_WALLETS
+        TC_STATUS_CAPACITY_SOURCES
         TC_STATUS_FAULT
         TC_STATUS_FENCED

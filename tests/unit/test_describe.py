@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tradecore import messages as m
 from tradecore.catalog import Catalog
-from tradecore.codes import EventKind
+from tradecore.codes import CellKind, EventKind
 from tradecore.describe import describe, describe_commands, describe_events, to_line
 from tradecore.edge import to_frames
 from tradecore.errors import FrameError
@@ -75,7 +75,18 @@ def test_instrument_0_is_named_only_where_an_instrument_is_meant() -> None:
 
 
 def test_every_event_kind_has_a_struct() -> None:
-    assert {int(kind) for kind in EventKind} == {int(kind) for kind in EVENT_STRUCTS}
+    assert {int(kind) for kind in (*EventKind, *CellKind)} == {int(kind) for kind in EVENT_STRUCTS}
+
+
+def test_cell_frames_show_kind_status_and_answer() -> None:
+    repeat = struct.pack("<QQIIBBHIQQBBHIQ", 0, 8, 2, 0, 33, 1, 426, 0, 9, 10, 2, 0, 313, 0, 0)
+    shown = describe(repeat)
+    assert (shown["kind"], shown["status"]) == ("REPEATED", "REPEATED_OTHER_TERMS")
+    assert (shown["answer_kind"], shown["answer_status"]) == ("REJECTED", "INSUFFICIENT_FUNDS")
+    quote = struct.pack("<QQIIBBHIqqqq", 1, 0, 0, 0, 49, 0, 0, 0, 9950, 3, 9975, 0)
+    catalog = Catalog([InstrumentSpec("BTC-USD", 0, BTC, USD, tick_size="0.01")])
+    shown = describe(quote, catalog)
+    assert (shown["kind"], shown["bid_px"], shown["ask_px"]) == ("QUOTE", "99.50", "99.75")
 
 
 def test_commands_show_terms_members_and_wildcards() -> None:

@@ -141,6 +141,16 @@ enum tc_fill_flag {
     TC_FILL_ADL = 16        /* auto-deleverage: no order on either side, order ids are 0 */
 };
 
+/* What a cell adds to the engine's events; disjoint from tc_event_kind, the byte is the same. */
+enum tc_cell_kind {
+    TC_CELL_BATCH = 32,     /* tc_batch_event */
+    TC_CELL_REPEATED = 33,  /* tc_repeat_event */
+    TC_CELL_TRADE = 48,     /* tc_trade_event: market data */
+    TC_CELL_QUOTE = 49,     /* tc_quote_event: market data */
+    TC_CELL_LEVEL = 50,     /* tc_level_event: market data */
+    TC_CELL_AUDIT = 64      /* tc_audit_event */
+};
+
 /* ---- commands ---------------------------------------------------------------------------- */
 
 /* NEW_ORDER, CANCEL_ORDER, REPLACE_ORDER.  Cancel uses order_id, account_id only. */
@@ -447,6 +457,112 @@ typedef struct tc_account_event {
     uint32_t asset_id;
 } tc_account_event;
 
+/* ---- frames of a cell -------------------------------------------------------------------- */
+
+/* Head of everything that one record of the input log made; status says why nothing was applied. */
+typedef struct tc_batch_event {
+    uint64_t seq;           /* of this frame in its topic: executions or market-data */
+    uint64_t order_id;      /* 0 */
+    uint32_t account_id;    /* 0 */
+    uint32_t instrument_id; /* 0 */
+    uint8_t kind;
+    uint8_t side;           /* 0 */
+    uint16_t status;
+    uint32_t in_seq;        /* low 32 bits of the engine's input number after the record */
+    uint64_t ts_ns;         /* engine time after the record */
+    uint64_t in_offset;     /* of the record in trading-commands */
+    uint64_t in_first_seq;  /* of its envelope; 0 where none could be read */
+    uint32_t in_source;     /* of its envelope; 0 where none could be read */
+    uint32_t count;         /* frames behind this one that belong to the record */
+} tc_batch_event;
+
+/* An order id of this account came again; nothing was applied. status is that of the first answer,
+ * or REPEATED_OTHER_TERMS. */
+typedef struct tc_repeat_event {
+    uint64_t seq;           /* 0: not an event of the engine */
+    uint64_t order_id;      /* a list: its first member */
+    uint32_t account_id;
+    uint32_t instrument_id;
+    uint8_t kind;
+    uint8_t side;
+    uint16_t status;
+    uint32_t in_seq;        /* 0 */
+    uint64_t answer_seq;    /* seq of the event that answered first */
+    uint64_t answer_ts_ns;  /* engine time after the record with that event */
+    uint8_t answer_kind;    /* ACCEPTED or REJECTED */
+    uint8_t reserved0;
+    uint16_t answer_status; /* also where the terms differ */
+    uint32_t reserved1;
+    uint64_t reserved2;
+} tc_repeat_event;
+
+/* One fill, without names. */
+typedef struct tc_trade_event {
+    uint64_t seq;           /* of this frame in market-data */
+    uint64_t order_id;      /* 0 */
+    uint32_t account_id;    /* 0 */
+    uint32_t instrument_id;
+    uint8_t kind;
+    uint8_t side;           /* of the aggressor */
+    uint16_t status;
+    uint32_t in_seq;
+    int64_t last_px;
+    int64_t last_qty;
+    uint64_t ts_ns;
+    uint32_t flags;         /* tc_fill_flag: AUCTION, LIQUIDATION, ADL */
+    uint32_t reserved0;
+} tc_trade_event;
+
+/* Best prices after a record that changed them; quantity 0 = no order on that side. */
+typedef struct tc_quote_event {
+    uint64_t seq;           /* of this frame in market-data */
+    uint64_t order_id;      /* 0 */
+    uint32_t account_id;    /* 0 */
+    uint32_t instrument_id;
+    uint8_t kind;
+    uint8_t side;           /* 0 */
+    uint16_t status;
+    uint32_t in_seq;
+    int64_t bid_px;
+    int64_t bid_qty;
+    int64_t ask_px;
+    int64_t ask_qty;
+} tc_quote_event;
+
+/* One level of a depth picture: buy side best first, then sell side. An empty side is one frame of
+ * index 0 without orders, so index 0 always begins the side anew. */
+typedef struct tc_level_event {
+    uint64_t seq;           /* of this frame in market-data */
+    uint64_t order_id;      /* 0 */
+    uint32_t account_id;    /* 0 */
+    uint32_t instrument_id;
+    uint8_t kind;
+    uint8_t side;
+    uint16_t status;
+    uint32_t in_seq;
+    int64_t px;
+    int64_t qty;            /* visible lots */
+    uint32_t orders;
+    uint32_t index;         /* 0 = best */
+    uint64_t ts_ns;
+} tc_level_event;
+
+/* The canonical state hash of a cell behind one record. */
+typedef struct tc_audit_event {
+    uint64_t seq;           /* of this frame in audit-logs */
+    uint64_t order_id;      /* offset of the record in trading-commands */
+    uint32_t account_id;    /* 0 */
+    uint32_t instrument_id; /* 0 */
+    uint8_t kind;
+    uint8_t side;           /* 0 */
+    uint16_t status;
+    uint32_t in_seq;        /* low 32 bits of the engine's input number */
+    uint64_t hash0;         /* bytes 0-7 of the hash, as they stand */
+    uint64_t hash1;
+    uint64_t hash2;
+    uint64_t hash3;
+} tc_audit_event;
+
 /* ---- what the compiler must agree with --------------------------------------------------- */
 
 #ifdef __cplusplus
@@ -469,6 +585,12 @@ TC_ASSERT(sizeof(tc_reject_event) == 64, "tc_reject_event");
 TC_ASSERT(sizeof(tc_market_event) == 64, "tc_market_event");
 TC_ASSERT(sizeof(tc_balance_event) == 64, "tc_balance_event");
 TC_ASSERT(sizeof(tc_account_event) == 64, "tc_account_event");
+TC_ASSERT(sizeof(tc_batch_event) == 64, "tc_batch_event");
+TC_ASSERT(sizeof(tc_repeat_event) == 64, "tc_repeat_event");
+TC_ASSERT(sizeof(tc_trade_event) == 64, "tc_trade_event");
+TC_ASSERT(sizeof(tc_quote_event) == 64, "tc_quote_event");
+TC_ASSERT(sizeof(tc_level_event) == 64, "tc_level_event");
+TC_ASSERT(sizeof(tc_audit_event) == 64, "tc_audit_event");
 TC_ASSERT(offsetof(tc_command, kind) == 8 && offsetof(tc_admin, kind) == 8, "kind");
 TC_ASSERT(offsetof(tc_terms, kind) == 8 && offsetof(tc_list, kind) == 8, "kind");
 TC_ASSERT(offsetof(tc_instrument, kind) == 8 && offsetof(tc_limits, kind) == 8, "kind");
