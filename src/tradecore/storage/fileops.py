@@ -75,6 +75,18 @@ class FileOps:
         """Remove a file."""
         os.unlink(path)
 
+    def make_folder(self, path: Path) -> None:
+        """Create a folder below one that exists; an existing one is fine."""
+        path.mkdir(exist_ok=True)
+
+    def names(self, path: Path) -> list[str]:
+        """Return the names in a folder, sorted."""
+        return sorted(os.listdir(path))
+
+    def exists(self, path: Path) -> bool:
+        """Tell whether there is a file of that name."""
+        return path.exists()
+
     def read(self, path: Path, offset: int, size: int) -> bytes:
         """Return up to `size` bytes at an offset; fewer where the file ends."""
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

@@ -109,7 +109,7 @@ class SnapshotStore:
         name = f"{info.source:08x}-{info.in_seq:020d}-{info.state_hash.hex()[:8]}.tcsn"
         path = self._folder / name
         try:
-            self._folder.mkdir(exist_ok=True)
+            self._ops.make_folder(self._folder)
             self._write(path, parts)
         except OSError as error:
             raise SnapshotError(
@@ -150,7 +150,7 @@ class SnapshotStore:
     def list(self) -> list[Path]:
         """Return the snapshots of this source, newest first, unread."""
         try:
-            names = [path.name for path in self._folder.iterdir()]
+            names = self._ops.names(self._folder)
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -223,7 +223,7 @@ class SnapshotStore:
     def _set_aside(self, path: Path) -> Path:
         bad = path.with_name(path.name + ".bad")
         number = 1
-        while bad.exists():
+        while self._ops.exists(bad):
             number += 1
             bad = path.with_name(f"{path.name}.bad-{number}")
         try:
