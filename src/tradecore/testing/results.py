@@ -1,8 +1,8 @@
 """One measured number with everything needed to believe or repeat it: the schema of result files.
 
-A result file is JSON lines, append-only, one `Result` a line. `tradecore bench`, the scripts under
-bench/ and `bench/compare.py` all speak this schema and nothing else. Clocks, commits and compilers
-are given by the caller: this module only describes, writes and reads.
+A result file is JSON lines, append-only, one `Result` a line. `tradecore bench`, its reports
+and comparisons and the scripts under bench/ all speak this schema and nothing else. Clocks, commits
+and compilers are given by the caller: this module only describes, writes and reads.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from tradecore.errors import DataError
+from tradecore.testing.stats import mean_interval
 
 __all__ = [
     "SCHEMA",
@@ -95,6 +96,10 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     observed : dict of str to (str, int, float or bool)
         What was seen beside the number and may differ from run to run: load average, ratios, other
         percentiles. Never part of the key.
+    values : tuple of float
+        The value of every run, in the order of the runs; empty in lines of older versions.
+    ci95 : tuple of float (low, high) or None
+        Where the mean over runs lies with 95 % confidence (Student's t); None for a single run.
     """
 
     schema: int
@@ -111,6 +116,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     result_sha256: str
     time_utc: str
     observed: dict[str, str | int | float | bool] = {}
+    values: tuple[float, ...] = ()
+    ci95: tuple[float, float] | None = None
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -166,6 +173,8 @@ def summarise(
         result_sha256=result_sha256,
         time_utc=time_utc,
         observed=observed or {},
+        values=tuple(float(value) for value in values),
+        ci95=mean_interval(values),
     )
 
 
