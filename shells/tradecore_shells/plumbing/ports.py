@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from tradecore.buffers import BytesLike
 from tradecore.errors import TradecoreError
 
 __all__ = [
@@ -33,10 +32,14 @@ __all__ = [
     "Clock",
     "FatalError",
     "Log",
+    "Payload",
     "Record",
     "RetryableError",
     "dead_letters",
 ]
+
+Payload = bytes | bytearray | memoryview
+"""Bytes of one record; the length is that of the bytes."""
 
 TRADING_COMMANDS = "trading-commands"
 EXECUTIONS = "executions"
@@ -68,7 +71,7 @@ class Record(NamedTuple):
     offset : int
         Its number in the partition, from 0. Dense in the embedded log; Kafka may skip numbers.
     ts_ns : int
-        When the log took it, Unix ns by the log's own clock. May step back; readers take the maximum.
+        When the log took it, Unix ns by the log's clock. May step back; readers take the maximum.
     payload : memoryview
         Its bytes; valid as long as the record is referenced.
     """
@@ -95,9 +98,7 @@ class Clock(Protocol):
 class Log(Protocol):
     """Partitions of records, appended in order, read from any offset."""
 
-    async def append(
-        self, topic: str, partition: int, payloads: Sequence[BytesLike]
-    ) -> int:
+    async def append(self, topic: str, partition: int, payloads: Sequence[Payload]) -> int:
         """Append records, in order and next to each other, and wait until they are durable.
 
         Calls for one partition that are made one after the other (also without waiting in between)

@@ -1,0 +1,1 @@
+"""The trading service: one cell, that is one partition of the log through one engine."""

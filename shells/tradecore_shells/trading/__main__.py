@@ -1,0 +1,7 @@
+"""``python -m tradecore_shells.trading FILE.toml``: the trading service as its own process."""
+
+import sys
+
+from tradecore_shells.trading.build import main
+
+sys.exit(main(sys.argv[1:]))
