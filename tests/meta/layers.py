@@ -24,14 +24,18 @@ KERNELS = ("tradecore.kernels",)
 # (demo, bench, verify) uses it.
 TESTING = ("tradecore.testing",)
 
-LAYERS = {"edge": EDGE, "kernels": KERNELS, "testing": TESTING}
+# Pure policy over events and arrays: like `pure`, and may ask the kernels for bulk numbers.
+POLICY = ("tradecore.portfolio",)
+
+LAYERS = {"edge": EDGE, "kernels": KERNELS, "testing": TESTING, "policy": POLICY}
 
 # Which layers a layer may import besides itself and `pure`.
 MAY_IMPORT = {
     "pure": set(),
     "kernels": set(),
+    "policy": {"kernels"},
     "testing": {"edge"},
-    "edge": {"kernels", "testing"},
+    "edge": {"kernels", "testing", "policy"},
 }
 
 

@@ -18,6 +18,7 @@ NEVER_IN_PURE = (
 )
 THIRD_PARTY = {
     "pure": {"numpy", "msgspec"},
+    "policy": {"numpy", "msgspec"},
     "kernels": {"numpy", "numba"},
     "testing": {"numpy", "msgspec", "hypothesis"},
 }
@@ -57,7 +58,8 @@ def test_library_has_no_event_loop_and_no_network() -> None:
 
 
 def test_pure_library_does_not_see_files_clocks_or_environment() -> None:
-    pure = tuple(module for module in library_modules() if layers.of(module) == "pure")
+    kinds = {"pure", "policy"}
+    pure = tuple(module for module in library_modules() if layers.of(module) in kinds)
     assert not _imported(pure, NEVER_IN_PURE)
 
 
