@@ -3,7 +3,8 @@
 The formats live in `tradecore.journal_format` and `tradecore.snapshot`, which are pure; here are
 folders, locks, durability and what to do when the disk says no.
 
-`FileJournal` appends; `read_segments`, `map_segment` and `Follower` read; `cut_tail` repairs;
+`FileJournal` appends; `read_segments`, `map_segment`, `Follower` and `LogReader` read; `cut_tail`
+repairs and `drop_before` gives up what is no longer needed;
 `SnapshotStore` keeps the newest snapshots; `recover` is the restart. Every operation on the disk
 goes through `FileOps`, so that a test can make each of them fail.
 """
@@ -14,7 +15,9 @@ from tradecore.storage.fileops import FileOps, FolderLock
 from tradecore.storage.journal_file import FileJournal
 from tradecore.storage.journal_reader import Follower, list_segments, map_segment, read_segments
 from tradecore.storage.journal_repair import cut_tail
+from tradecore.storage.log_reader import LogEntry, LogReader
 from tradecore.storage.recovery import Recovered, recover, save_snapshot
+from tradecore.storage.retention import drop_before
 from tradecore.storage.snapshot_store import SnapshotStore
 
 __all__ = [
@@ -22,9 +25,12 @@ __all__ = [
     "FileOps",
     "FolderLock",
     "Follower",
+    "LogEntry",
+    "LogReader",
     "Recovered",
     "SnapshotStore",
     "cut_tail",
+    "drop_before",
     "list_segments",
     "map_segment",
     "read_segments",
