@@ -1,7 +1,7 @@
 """Snapshots of a cell beside its running process.
 
-A snapshot has two moments: when the state is *captured*, and when the file gets its name, which must
-wait until every output of that state is durable (else a restart from it would never send them).
+A snapshot has two moments: when the state is *captured*, and when the file gets its name, which
+must wait until every output of that state is durable (a restart from it would never send them).
 `ForkedSnapshots` captures by fork: the child has the whole state as it was, copy on write, and the
 cell goes on after the milliseconds that copying page tables takes. The child waits for the word to
 publish; when the parent dies first it hears the end of the pipe and leaves nothing behind.

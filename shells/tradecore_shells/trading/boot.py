@@ -74,7 +74,7 @@ async def _verify(
     if not records or records[0].offset != last or not cell.recognises(records[0]):
         raise FatalError(
             f"{name} holds another record at offset {last} than the snapshot saw: the snapshot and "
-            "the log do not belong together; point [log] url or [trading] snapshots to the right one"
+            "the log do not belong together; point [log] url or [trading] snapshots right"
         )
 
 

@@ -1,7 +1,7 @@
 """The trading service: log -> Cell.apply -> log, through crashes.
 
-States and their meaning: docs/concepts/services.md. Everything that decides what an order gets is in
-`tradecore.cell`; here is only when to read, when to send, when to save and when to stop.
+States and their meaning: docs/concepts/services.md. Everything that decides what an order gets is
+in `tradecore.cell`; here is only when to read, when to send, when to save and when to stop.
 """
 
 from __future__ import annotations
@@ -272,6 +272,7 @@ class TradingService:
         begin = loop.time()
         offset = cell.next_offset
         end_seq = cell.exec_seq
+        event_seq = cell.event_seq
         capture = self._snapshots.capture(cell)
         self._metrics.observe("snapshot_pause_seconds", loop.time() - begin)
         try:

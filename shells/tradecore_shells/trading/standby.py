@@ -1,11 +1,11 @@
-"""Outputs that were made and not sent: what a standby holds until it knows that somebody sent them."""
+"""Outputs that were made and not sent: held until it is known that somebody sent them."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 
-from tradecore.buffers import BytesLike
+from tradecore_shells.plumbing.ports import Payload
 
 __all__ = ["Held"]
 
@@ -19,11 +19,11 @@ class Held:
     def __init__(self) -> None:
         self.durable = 1
         self.bytes = 0
-        self._queue: deque[tuple[list[BytesLike], int, int, float]] = deque()
+        self._queue: deque[tuple[list[Payload], int, int, float]] = deque()
         self._moved = asyncio.Event()
         self._released = False
 
-    def fresh(self, payloads: list[BytesLike], end_seq: int) -> list[BytesLike]:
+    def fresh(self, payloads: list[Payload], end_seq: int) -> list[Payload]:
         """Return `payloads` unless the topic holds all of them already.
 
         A batch it holds in part is sent whole: readers skip what they have seen.
@@ -32,7 +32,7 @@ class Held:
             return []
         return payloads
 
-    def keep(self, payloads: list[BytesLike], end_seq: int, mark: int, now: float) -> None:
+    def keep(self, payloads: list[Payload], end_seq: int, mark: int, now: float) -> None:
         """Hold what one input batch made."""
         if end_seq <= self.durable:
             return
@@ -52,7 +52,7 @@ class Held:
         """How long the oldest held output has been waiting; 0 when nothing is held."""
         return now - self._queue[0][3] if self._queue else 0.0
 
-    def release(self, now: float) -> tuple[list[BytesLike], float]:
+    def release(self, now: float) -> tuple[list[Payload], float]:
         """Hand over everything that is held, and how long the oldest has waited."""
         waited = self.waiting_s(now)
         payloads = [payload for held in self._queue for payload in held[0]]
