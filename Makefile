@@ -172,6 +172,16 @@ nightly: build audit-build $(TEST_ENV) ## All tests at nightly size: hours, tens
 	  $(PYTHON) -m pytest -n $(JOBS) -q --nightly tests/property
 	@TRADECORE_COMMANDS=10000000 $(RUN) -m pytest -n $(JOBS) -q --nightly
 
+# ------------------------------------------------------------------------------------ servers
+.PHONY: services-up services-down
+SERVICES := PYTHONPATH=src:shells:. $(PYTHON) -m services
+
+services-up: $(BUILD_ENV) ## Kafka, Postgres and Redis on loopback, installed where missing.
+	@$(SERVICES) up
+
+services-down: $(BUILD_ENV) ## Stop them; their data stays in .services.
+	@$(SERVICES) down
+
 # ------------------------------------------------------------------------------------ deliver
 .PHONY: dist
 dist: $(DEV_ENV) ## Build sdist and wheel; test the wheel in clean environments.

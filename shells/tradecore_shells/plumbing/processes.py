@@ -33,7 +33,7 @@ POLL_S = 0.02
 class _Detached(subprocess.Popen[bytes]):
     """A child that is meant to go on without us, so forgetting it is not worth a warning."""
 
-    def __del__(self) -> None:  # type: ignore[override]
+    def __del__(self) -> None:
         """Do nothing: the child lives on, init collects it."""
 
 
