@@ -77,6 +77,35 @@ cdef inline void id_insert(Engine* e, uint32_t tag, uint32_t slot) noexcept nogi
     t.entry[i] = (<uint64_t>tag << 32) | (slot + 1)
 
 
+cdef inline uint32_t id_probe(Engine* e, uint64_t order_id, uint32_t tag, uint64_t* place) noexcept nogil:
+    """id_find that also tells the empty bucket it ended at: where id_place enters the id unless the table has
+    changed meanwhile."""
+    cdef IdTable* t = &e.ids
+    cdef uint64_t i = tag >> t.shift
+    cdef uint64_t x
+    cdef uint32_t slot
+    while True:
+        x = t.entry[i]
+        if likely(x == 0):
+            place[0] = i
+            return NIL
+        if unlikely(<uint32_t>(x >> 32) == tag):
+            slot = <uint32_t>x - 1
+            if e.order[slot].order_id == order_id:
+                return slot
+        i = (i + 1) & t.mask
+
+
+cdef inline void id_place(Engine* e, uint32_t tag, uint32_t slot, uint64_t place) noexcept nogil:
+    """id_insert at the bucket that id_probe found; nothing has been entered or erased since."""
+    cdef IdTable* t = &e.ids
+    if unlikely(2 * t.used + 2 > t.mask and t.mask < t.max_mask):
+        id_insert(e, tag, slot)
+        return
+    t.used += 1
+    t.entry[place] = (<uint64_t>tag << 32) | (slot + 1)
+
+
 cdef inline void id_erase(Engine* e, uint32_t tag, uint32_t slot) noexcept nogil:
     """Remove the entry of `slot` and close the gap behind it."""
     cdef IdTable* t = &e.ids

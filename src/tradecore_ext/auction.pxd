@@ -8,6 +8,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 from tradecore_ext.book cimport cancel_sibling, emit_fill, note_print, resting_after_fill, shown
 from tradecore_ext.breaker cimport enter_phase
 from tradecore_ext.emit cimport emit_next
+from tradecore_ext.filters cimport set_band_ref
 from tradecore_ext.ladder cimport ladder_next, ladder_prev, level_reduce
 from tradecore_ext.ledger cimport ledger_fill
 from tradecore_ext.mathx cimport abs64, min64
@@ -157,7 +158,7 @@ cdef inline void uncross_once(Engine* e, Book* b, uint32_t instrument_id, int64_
     if done > 0:
         note_print(e, b, x.px)
         if b.spec.static_band_ppm:
-            b.spec.band_ref_px = x.px
+            set_band_ref(b, x.px)
     v = <tc_market_event*>emit_next(e)
     v.instrument_id = instrument_id
     v.kind = TC_EVT_AUCTION

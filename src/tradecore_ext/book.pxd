@@ -47,7 +47,6 @@ from tradecore_ext.state cimport (
 from tradecore_ext.stopbook cimport stop_ladder, trailing_print, trailing_unlink
 from tradecore_ext.timers cimport timer_cancel
 from tradecore_ext.types cimport (
-    TC_ALGO_PRORATA,
     TC_EVT_CANCELED,
     TC_EVT_EXPIRED,
     TC_EVT_FILL,
@@ -245,7 +244,7 @@ cdef inline void filled(Engine* e, uint32_t slot) noexcept nogil:
 cdef inline void note_print(Engine* e, Book* b, int64_t px) noexcept nogil:
     """A trade at px: last price, and the price source of stops where that is the last trade."""
     b.last_px = px
-    if likely(b.spec.trigger == TC_TRIGGER_LAST):
+    if likely(b.trigger == TC_TRIGGER_LAST):
         if px < b.lo_px:
             b.lo_px = px
         if px > b.hi_px:
@@ -610,7 +609,7 @@ cdef inline int match(Engine* e, Book* b, uint32_t slot, int64_t limit_rank) noe
         or o.stp != TC_STP_NONE
         or (o.flags & (TC_FLAG_REDUCE_ONLY | OF_LINKED | OF_CASH | TC_FLAG_LIQUIDATION)) != 0
     )
-    cdef bint prorata = b.spec.algo == TC_ALGO_PRORATA
+    cdef bint prorata = b.prorata
     while opp.best <= limit_rank:
         lv = opp.best_level
         px = e.level[lv].px
@@ -680,7 +679,7 @@ cdef inline void rest_order(Engine* e, Book* b, uint32_t slot, int64_t px) noexc
     cdef int64_t rank = rank_of(o.side - 1, px)
     cdef bint better = rank < s.best
     cdef uint32_t lv = ladder_get(e, s, rank, px)
-    if unlikely(b.spec.alloc_top == TC_TOP_BEST and b.spec.algo == TC_ALGO_PRORATA):
+    if unlikely(b.prorata and b.spec.alloc_top == TC_TOP_BEST):
         o.flags = (o.flags | OF_TOP_BEST) if better else (o.flags & ~OF_TOP_BEST)
     o.state = ST_RESTING
     level_append(e, s, lv, slot)

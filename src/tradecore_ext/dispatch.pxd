@@ -51,14 +51,34 @@ from tradecore_ext.state cimport NIL, Book, Engine, Order
 from tradecore_ext.stopbook cimport trailing_print
 from tradecore_ext.types cimport *
 
+# What stays out of line: gcc inlines what is called from one place or is small, and a rare function inside a hot one
+# costs the hot one its registers (six saved and restored around every event). These declarations only add an attribute
+# to the functions that Cython defines; gcc passes over a name that is not there.
+cdef extern from *:
+    """
+    #include <stdint.h>
+    #pragma GCC diagnostic ignored "-Wattributes" /* inline by Cython's template, out of line by our wish */
+    #define TC_COLD __attribute__((cold, noinline)) static
+    struct __pyx_t_13tradecore_ext_5state_Engine;
+    struct __pyx_t_13tradecore_ext_5state_Ladder;
+    struct __pyx_t_13tradecore_ext_5state_IdTable;
+    TC_COLD int __pyx_f_13tradecore_ext_4emit_grow_events(struct __pyx_t_13tradecore_ext_5state_Engine *);
+    TC_COLD void __pyx_f_13tradecore_ext_5arena_id_grow(struct __pyx_t_13tradecore_ext_5state_IdTable *);
+    TC_COLD uint32_t __pyx_f_13tradecore_ext_6ladder_page_make(
+        struct __pyx_t_13tradecore_ext_5state_Engine *, struct __pyx_t_13tradecore_ext_5state_Ladder *, int64_t);
+    TC_COLD void __pyx_f_13tradecore_ext_6ladder_far_unlink(
+        struct __pyx_t_13tradecore_ext_5state_Engine *, struct __pyx_t_13tradecore_ext_5state_Ladder *, uint32_t);
+    TC_COLD void __pyx_f_13tradecore_ext_5phase_fire_timers(struct __pyx_t_13tradecore_ext_5state_Engine *);
+    """
+    pass
+
 cdef enum:
     SD_BAD_FIELD = 103
     SD_EPOCH_UNKNOWN = 105
     SD_FENCED = 901
     MAX_EPOCH = 1          # newest semantics this build knows
-    AHEAD_TAG = 8
-    AHEAD_NAMED = 4
-    TAGS = 16
+    BLOCK = 8              # frames hashed and named together
+    TAGS = 32
     PREFETCH_FROM = 20000  # live orders or positions that no longer fit the second-level cache
 
 cdef inline void bad_frame(Engine* e, const tc_command* c, uint16_t status) noexcept nogil:
@@ -130,33 +150,23 @@ cdef inline void market_command(Engine* e, const tc_admin* a) noexcept nogil:
         after_book(e, b)
 
 
-cdef inline void run_command(Engine* e, const tc_command* c, uint64_t room, uint32_t tag) noexcept nogil:
-    """One command whose frames have been counted: check, time, timers, execution."""
-    cdef uint16_t kind = c.kind
-    cdef uint16_t status
-    cdef bint plain
-    if kind == TC_CMD_NEW_ORDER:
-        plain = is_plain_new(c)
-    elif kind == TC_CMD_CANCEL_ORDER:
-        plain = is_plain_cancel(c)
-    else:
-        plain = is_plain_replace(c)
-    if not plain:
-        status = check_frame(c, room)
-        if unlikely(status != 0):
-            bad_frame(e, c, status)
-            return
+cdef inline void tick(Engine* e, const tc_command* c) noexcept nogil:
+    """Log time moves on, and timers that are due by then fire first."""
     if c.ts_ns > e.now:
         e.now = c.ts_ns
         if unlikely(e.n_timers and e.timer[0].deadline <= e.now):
             fire_timers(e)
-    if likely(plain and not e.accounts):
-        if kind == TC_CMD_NEW_ORDER:
-            if plain_new(e, c, tag):
-                return
-        elif plain_cancel(e, c, tag) if kind == TC_CMD_CANCEL_ORDER else plain_replace(e, c, tag):
-            return
-    if likely(kind == TC_CMD_NEW_ORDER):
+
+
+cdef inline void run_any(Engine* e, const tc_command* c, uint64_t room, uint32_t tag) noexcept nogil:
+    """One command whose frames have been counted: check, time, timers, execution."""
+    cdef uint16_t kind = c.kind
+    cdef uint16_t status = check_frame(c, room)
+    if unlikely(status != 0):
+        bad_frame(e, c, status)
+        return
+    tick(e, c)
+    if kind == TC_CMD_NEW_ORDER:
         new_order(e, c, <const tc_terms*>(c + 1) if c.cont else NULL, tag)
     elif kind == TC_CMD_CANCEL_ORDER:
         cancel_order(e, c, tag)
@@ -180,19 +190,77 @@ cdef inline void run_command(Engine* e, const tc_command* c, uint64_t room, uint
         emit_refused(e, SI_UNKNOWN_ACCOUNT, kind, c.account_id, c.instrument_id, 0, 0)
 
 
-cdef inline void fetch_tag(const Engine* e, const tc_command* c, uint32_t* tag) noexcept nogil:
-    """The least of fetching ahead, cheap enough to be always on: hash the id, ask for its bucket."""
-    tag[0] = id_tag(&e.ids, c.order_id)
-    prefetch(e.ids.entry + (tag[0] >> e.ids.shift))
+cdef inline void run_command(Engine* e, const tc_command* c, uint64_t room, uint32_t tag) noexcept nogil:
+    """The plain kinds straight through, everything else the general way. Each plain kind is looked at once, so
+    that the one branch nobody can predict is taken once."""
+    if is_plain_new(c):
+        tick(e, c)
+        if e.accounts or not plain_new(e, c, tag):
+            new_order(e, c, NULL, tag)
+    elif is_plain_cancel(c):
+        tick(e, c)
+        if e.accounts or not plain_cancel(e, c, tag):
+            cancel_order(e, c, tag)
+    elif is_plain_replace(c):
+        tick(e, c)
+        if e.accounts or not plain_replace(e, c, tag):
+            replace_order(e, c, NULL, tag)
+    else:
+        run_any(e, c, room, tag)
 
 
-cdef inline void fetch_named(const Engine* e, const tc_command* c, uint32_t tag) noexcept nogil:
-    """The bucket is here: ask for the order it names first. A new order's bucket is empty."""
+# ---- a batch ------------------------------------------------------------------------------------------------
+
+
+cdef inline void hash_block(const Engine* e, const tc_command* c, uint64_t at, uint64_t n, uint32_t* tags) noexcept nogil:
+    """Hash the ids of the BLOCK frames at `at`, ask for their buckets, and for the frames further on."""
+    cdef uint64_t k
+    if likely(at + BLOCK + AHEAD_LINE <= n):
+        for k in range(at, at + <uint64_t>BLOCK):
+            tags[k & (TAGS - 1)] = id_tag(&e.ids, c[k].order_id)
+            prefetch(e.ids.entry + (tags[k & (TAGS - 1)] >> e.ids.shift))
+            prefetch(c + k + AHEAD_LINE)
+    else:
+        for k in range(at, n if n < at + <uint64_t>BLOCK else at + <uint64_t>BLOCK):
+            tags[k & (TAGS - 1)] = id_tag(&e.ids, c[k].order_id)
+            prefetch(e.ids.entry + (tags[k & (TAGS - 1)] >> e.ids.shift))
+
+
+cdef inline void name_block(const Engine* e, uint64_t at, uint64_t n, const uint32_t* tags) noexcept nogil:
+    """The buckets are here: ask for the orders they name first. Where none is named, for the next free slot, which is
+    where a new order goes; a choice of address, because a branch on it could not be predicted."""
+    cdef uint64_t k, x
     cdef uint32_t slot
-    if c.kind != TC_CMD_NEW_ORDER:
-        slot = <uint32_t>e.ids.entry[tag >> e.ids.shift] - 1
-        if slot != NIL:
-            prefetch(e.order + slot)
+    cdef uint32_t spare = e.order_free if e.order_free != NIL else 0
+    for k in range(at, n if n < at + <uint64_t>BLOCK else at + <uint64_t>BLOCK):
+        x = e.ids.entry[tags[k & (TAGS - 1)] >> e.ids.shift]
+        slot = <uint32_t>x - 1
+        slot = slot if x != 0 else spare
+        prefetch(e.order + slot)
+
+
+cdef inline uint64_t run_near(Engine* e, const tc_command* c, uint64_t n) noexcept nogil:
+    """A batch on a state that fits the second-level cache: the least of fetching ahead, cheap enough to be always on."""
+    cdef uint64_t i = 0
+    cdef uint64_t ready = 0     # frames up to here have been named
+    cdef uint32_t tags[32]
+    hash_block(e, c, 0, n, tags)
+    if n > BLOCK:
+        hash_block(e, c, BLOCK, n, tags)
+    while i < n:
+        # Catching up first: a bad frame may skip more frames than are hashed ahead.
+        while ready <= i:
+            ready += BLOCK
+            if ready < n:
+                name_block(e, ready, n, tags)
+                if ready + BLOCK < n:
+                    hash_block(e, c, ready + BLOCK, n, tags)
+        e.in_seq += 1
+        run_command(e, c + i, n - i, tags[i & (TAGS - 1)])
+        i += 1 + <uint64_t>c[i].cont
+        if unlikely(e.fault != 0):
+            break
+    return i if i < n else n
 
 
 cdef inline bint worth_fetching(const Engine* e, uint64_t n) noexcept nogil:
@@ -202,46 +270,35 @@ cdef inline bint worth_fetching(const Engine* e, uint64_t n) noexcept nogil:
     return e.prefetch == 1 or e.live > PREFETCH_FROM or e.n_positions > PREFETCH_FROM
 
 
-cdef inline uint64_t run_batch(Engine* e, const tc_command* c, uint64_t n) noexcept nogil:
-    """Run n frames; returns the frames consumed (all, unless a fault stops the engine)."""
+cdef inline uint64_t run_far(Engine* e, const tc_command* c, uint64_t n) noexcept nogil:
+    """A batch on a state larger than the caches near the core."""
     cdef uint64_t i = 0
     cdef uint64_t k
     cdef uint64_t ahead = 0
     cdef Ahead ring[64]
-    cdef uint32_t tags[16]
-    cdef uint32_t tag
-    cdef bint fetch = worth_fetching(e, n)
-    e.n_out = 0
-    if fetch:
-        for k in range(<uint64_t>AHEAD_BUCKET):
-            stage_bucket(e, c + k, ring + k)
-        for k in range(<uint64_t>AHEAD_ORDER):
-            stage_order(e, c + k, ring + k)
-        for k in range(<uint64_t>AHEAD_NEAR):
-            stage_near(e, c + k, ring + k)
-        for k in range(<uint64_t>AHEAD_LEVEL):
-            stage_level(e, c + k, ring + k)
-    else:
-        for k in range(n if n < AHEAD_TAG else <uint64_t>AHEAD_TAG):
-            fetch_tag(e, c + k, tags + k)
+    for k in range(<uint64_t>AHEAD_BUCKET):
+        stage_bucket(e, c + k, ring + k)
+    for k in range(<uint64_t>AHEAD_ORDER):
+        stage_order(e, c + k, ring + k)
+    for k in range(<uint64_t>AHEAD_NEAR):
+        stage_near(e, c + k, ring + k)
+    for k in range(<uint64_t>AHEAD_LEVEL):
+        stage_level(e, c + k, ring + k)
     while i < n:
-        if fetch:
-            while ahead <= i:
-                look_ahead(e, c, ahead, n, ring)
-                ahead += 1
-            tag = ring[i & (RING - 1)].tag
-        else:
-            while ahead <= i:
-                prefetch(c + (ahead + AHEAD_LINE if ahead + AHEAD_LINE < n else i))
-                if ahead + AHEAD_TAG < n:
-                    fetch_tag(e, c + ahead + AHEAD_TAG, tags + ((ahead + AHEAD_TAG) & (TAGS - 1)))
-                    fetch_named(e, c + ahead + AHEAD_NAMED, tags[(ahead + AHEAD_NAMED) & (TAGS - 1)])
-                ahead += 1
-            # Only now: a bad frame may skip more commands than were hashed ahead.
-            tag = tags[i & (TAGS - 1)]
+        while ahead <= i:
+            look_ahead(e, c, ahead, n, ring)
+            ahead += 1
         e.in_seq += 1
-        run_command(e, c + i, n - i, tag)
+        run_command(e, c + i, n - i, ring[i & (RING - 1)].tag)
         i += 1 + <uint64_t>c[i].cont
         if unlikely(e.fault != 0):
             break
     return i if i < n else n
+
+
+cdef inline uint64_t run_batch(Engine* e, const tc_command* c, uint64_t n) noexcept nogil:
+    """Run n frames; returns the frames consumed (all, unless a fault stops the engine)."""
+    e.n_out = 0
+    if worth_fetching(e, n):
+        return run_far(e, c, n)
+    return run_near(e, c, n)

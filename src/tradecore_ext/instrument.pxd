@@ -6,6 +6,7 @@ from libc.stdint cimport int64_t, uint16_t, uint32_t
 from libc.string cimport memset
 
 from tradecore_ext.emit cimport emit_done, emit_refused
+from tradecore_ext.filters cimport derive_band
 from tradecore_ext.ladder cimport ladder_init
 from tradecore_ext.liquidation cimport liquidation_step
 from tradecore_ext.margin cimport margin_insurer, margin_revalue
@@ -45,6 +46,9 @@ cdef inline void adopt_spec(Book* b, const tc_instrument* d) noexcept nogil:
     b.max_order_qty = d.max_order_qty if d.max_order_qty else TC_MAX_QTY
     b.linear = d.instrument_type == TC_TYPE_LINEAR
     b.breakers = d.static_band_ppm != 0 or d.dynamic_band_ppm != 0
+    b.prorata = d.algo == TC_ALGO_PRORATA
+    b.trigger = d.trigger
+    derive_band(b)
     b.plain = (
         d.tick == 1 and d.lot == 1 and d.min_order_qty <= 1 and d.min_notional == 0
         and d.band_up_ppm == 0 and d.band_down_ppm == 0

@@ -18,10 +18,11 @@ from tradecore_ext.arena cimport (
 from tradecore_ext.breaker cimport breaker_speak
 from tradecore_ext.book cimport can_rest, end_order, leave_pending, rests
 from tradecore_ext.emit cimport emit_order, emit_reject
+from tradecore_ext.filters cimport SI_MAX_QTY, check_filters
 from tradecore_ext.gather cimport Scope, end_gathered, gather
 from tradecore_ext.ladder cimport level_available
 from tradecore_ext.lists cimport entry_rules, place
-from tradecore_ext.mathx cimport PPM, int128, likely, min64, mul128, unlikely
+from tradecore_ext.mathx cimport likely, min64, unlikely
 from tradecore_ext.phase cimport after_all, after_book
 from tradecore_ext.risk cimport NewOrder, RiskResult, risk_accept, risk_check_new
 from tradecore_ext.state cimport (
@@ -44,7 +45,6 @@ from tradecore_ext.state cimport (
 from tradecore_ext.stopbook cimport is_stop_type, source_px, stop_through
 from tradecore_ext.timers cimport TIMER_EXPIRY, timer_available, timer_set
 from tradecore_ext.types cimport (
-    TC_ALGO_PRORATA,
     TC_ANY,
     TC_CMD_MASS_CANCEL,
     TC_CMD_NEW_ORDER,
@@ -91,13 +91,6 @@ cdef enum:
     SI_STALE = 106
     SI_UNKNOWN_INSTRUMENT = 200
     SI_PHASE = 201
-    SI_TICK = 202
-    SI_LOT = 203
-    SI_MIN_QTY = 204
-    SI_MAX_QTY = 205
-    SI_MIN_NOTIONAL = 206
-    SI_PRICE_BAND = 207
-    SI_ICEBERG_PARTS = 208
     SI_UNKNOWN_ACCOUNT = 300
     SI_DUPLICATE_ORDER_ID = 400
     SI_UNKNOWN_ORDER = 401
@@ -162,71 +155,12 @@ cdef inline uint16_t check_combination(const tc_command* c, const tc_terms* t) n
 
 cdef inline uint16_t check_algo(const Book* b, const tc_command* c, const tc_terms* t) noexcept nogil:
     """What the instrument's allocation does not go with: looked at right behind check 3."""
-    if likely(b.spec.algo != TC_ALGO_PRORATA):
+    if likely(not b.prorata):
         return SI_BAD_COMBINATION if c.flags & TC_FLAG_TOP else 0
     if t != NULL and t.display_qty:
         return SI_BAD_COMBINATION
     if c.flags & TC_FLAG_REDUCE_ONLY and (c.ord_type & 1) == 0 and rests(c.tif):
         return SI_BAD_COMBINATION
-    return 0
-
-
-cdef inline uint16_t check_filters(
-    const Book* b, int64_t px, int64_t stop_px, int64_t order_qty, int64_t display, int64_t min_qty,
-    int64_t cash, Verdict* v
-) noexcept nogil:
-    """Checks 7: tick, lot, quantity, notional, band, iceberg parts."""
-    cdef int128 notional
-    cdef int64_t at
-    if px % b.spec.tick or stop_px % b.spec.tick:
-        v.observed = px if px % b.spec.tick else stop_px
-        v.limit = b.spec.tick
-        return SI_TICK
-    if order_qty % b.spec.lot or display % b.spec.lot or min_qty % b.spec.lot:
-        v.observed = order_qty if order_qty % b.spec.lot else (display if display % b.spec.lot else min_qty)
-        v.limit = b.spec.lot
-        return SI_LOT
-    if cash == 0 and order_qty < b.spec.min_order_qty:
-        v.observed = order_qty
-        v.limit = b.spec.min_order_qty
-        return SI_MIN_QTY
-    if order_qty > b.max_order_qty:
-        v.observed = order_qty
-        v.limit = b.max_order_qty
-        return SI_MAX_QTY
-    if b.spec.min_notional:
-        at = px if px else b.last_px
-        if cash:
-            notional = cash
-        elif at:
-            notional = mul128(at, order_qty)
-            if notional >> 62 == 0:
-                notional *= b.spec.multiplier  # both below 2^62; above, the rule holds already
-        else:
-            notional = b.spec.min_notional
-        if notional < b.spec.min_notional:
-            v.observed = <int64_t>notional  # below min_notional, so it fits
-            v.limit = b.spec.min_notional
-            return SI_MIN_NOTIONAL
-    if px and b.spec.band_ref_px:
-        if b.spec.band_up_ppm:
-            at = b.spec.band_ref_px + <int64_t>(mul128(b.spec.band_ref_px, b.spec.band_up_ppm) / PPM)
-            if px > at:
-                v.observed = px
-                v.limit = at
-                return SI_PRICE_BAND
-        if b.spec.band_down_ppm:
-            at = b.spec.band_ref_px - <int64_t>(mul128(b.spec.band_ref_px, b.spec.band_down_ppm) / PPM)
-            if px < at:
-                v.observed = px
-                v.limit = at
-                return SI_PRICE_BAND
-    if display:
-        at = (order_qty - 1) / display + 1
-        if at > b.spec.max_iceberg_parts:
-            v.observed = at
-            v.limit = b.spec.max_iceberg_parts
-            return SI_ICEBERG_PARTS
     return 0
 
 

@@ -483,10 +483,7 @@ cdef inline void level_append(Engine* e, Ladder* s, uint32_t lv, uint32_t slot) 
     o.level = lv
     o.next = NIL
     o.prev = l.tail
-    if l.tail != NIL:
-        e.order[l.tail].next = slot
-    else:
-        l.head = slot
+    (&e.order[l.tail].next if l.tail != NIL else &l.head)[0] = slot
     l.tail = slot
     l.count += 1
     l.qty += o.leaves_qty
@@ -498,14 +495,9 @@ cdef inline void level_unlink(Engine* e, Ladder* s, uint32_t slot, int which) no
     """Take an order out of its level, and the level out of the ladder when it was the last one."""
     cdef Order* o = e.order + slot
     cdef Level* l = e.level + o.level
-    if o.prev != NIL:
-        e.order[o.prev].next = o.next
-    else:
-        l.head = o.next
-    if o.next != NIL:
-        e.order[o.next].prev = o.prev
-    else:
-        l.tail = o.prev
+    # Two stores through chosen addresses: whether an order has neighbours is a coin toss, which branches lose.
+    (&e.order[o.prev].next if o.prev != NIL else &l.head)[0] = o.next
+    (&e.order[o.next].prev if o.next != NIL else &l.tail)[0] = o.prev
     l.qty -= o.leaves_qty
     s.qty -= o.leaves_qty
     l.count -= 1

@@ -7,6 +7,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from tradecore_ext.auction cimport crossed, uncross
 from tradecore_ext.book cimport end_order
 from tradecore_ext.breaker cimport enter_phase
+from tradecore_ext.filters cimport set_band_ref
 from tradecore_ext.gather cimport Scope, end_gathered, gather
 from tradecore_ext.lists cimport taker_finished
 from tradecore_ext.liquidation cimport liquidation_step
@@ -78,7 +79,7 @@ cdef inline void set_phase(Engine* e, uint32_t instrument_id, uint8_t phase, int
     """SET_PHASE, already validated."""
     cdef Book* b = e.book + instrument_id
     if ref_px > 0:
-        b.spec.band_ref_px = ref_px
+        set_band_ref(b, ref_px)
         b.auction_ref_px = ref_px
     if phase == TC_PHASE_CONTINUOUS and (b.phase == TC_PHASE_AUCTION or crossed(e, b)):
         uncross(e, b, instrument_id, ref_px, phase, SP_PHASE_COMMAND)

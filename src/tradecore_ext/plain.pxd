@@ -6,9 +6,10 @@ questions that only rare terms need.  Everything that is not plain returns False
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from tradecore_ext.arena cimport id_erase, id_find, id_insert, order_alloc, order_release
-from tradecore_ext.book cimport S_IOC_REMAINDER, M_ENDED, end_order, filled, match
+from tradecore_ext.arena cimport id_erase, id_find, id_insert, id_place, id_probe, order_alloc, order_release
+from tradecore_ext.book cimport S_IOC_REMAINDER, M_ENDED, end_order, execute, filled, match
 from tradecore_ext.emit cimport emit_order
+from tradecore_ext.filters cimport check_filters
 from tradecore_ext.ladder cimport (
     ladder_drop,
     ladder_get,
@@ -19,9 +20,8 @@ from tradecore_ext.ladder cimport (
 )
 from tradecore_ext.mathx cimport likely, unlikely
 from tradecore_ext.phase cimport after_book
-from tradecore_ext.state cimport NIL, ST_RESTING, Book, Engine, Ladder, Level, Order
+from tradecore_ext.state cimport NIL, ST_RESTING, Book, Engine, Ladder, Level, Order, Verdict
 from tradecore_ext.types cimport (
-    TC_ALGO_FIFO,
     TC_EVT_ACCEPTED,
     TC_EVT_CANCELED,
     TC_EVT_EXPIRED,
@@ -33,6 +33,7 @@ from tradecore_ext.types cimport (
     TC_TIF_DAY,
     TC_TIF_GTC,
     TC_TIF_IOC,
+    TC_TRIGGER_QUOTE,
     tc_command,
 )
 
@@ -87,12 +88,37 @@ cdef inline bint is_plain_replace(const tc_command* c) noexcept nogil:
     )
 
 
+cdef inline bint quiet_stops(const Book* b) noexcept nogil:
+    """No stop can be elected by a command that does not trade: there is none, or their source is not the quotes
+    and no price has come since they last looked."""
+    return likely((b.n_stops | b.n_trailing) == 0) or (b.trigger != TC_TRIGGER_QUOTE and b.lo_px > b.hi_px)
+
+
 cdef inline bint plain_book(const Book* b) noexcept nogil:
-    """Continuous FIFO trading without filters, breakers or stops to look after."""
-    return (
-        b.exists and b.plain and b.phase == TC_PHASE_CONTINUOUS and not b.breakers
-        and b.spec.algo == TC_ALGO_FIFO and not (b.n_stops | b.n_trailing)
-    )
+    """Continuous FIFO trading, no stop to look after. (The phase of a book that does not exist is 0.)"""
+    return b.phase == TC_PHASE_CONTINUOUS and not b.prorata and quiet_stops(b)
+
+
+cdef inline bint passes(const Book* b, int64_t px, int64_t order_qty) noexcept nogil:
+    """Whether the instrument's filters let these values through; who refuses says why (intake.pxd)."""
+    cdef Verdict v
+    if likely(b.plain):
+        return order_qty <= b.max_order_qty
+    return check_filters(b, px, 0, order_qty, 0, 0, 0, &v) == 0
+
+
+cdef inline bint plain_cross(Engine* e, Book* b, uint32_t slot, const tc_command* c) noexcept nogil:
+    """The accepted order trades. True when it is finished, False when a rest of it has to be placed."""
+    e.taker_px = c.px
+    if unlikely(b.breakers):
+        execute(e, b, slot, c.px, False)
+        return True
+    if match(e, b, slot, c.px if c.side == TC_SIDE_BUY else -c.px) == M_ENDED:
+        return True
+    if e.order[slot].leaves_qty == 0:
+        filled(e, slot)
+        return True
+    return False
 
 
 cdef inline bint plain_new(Engine* e, const tc_command* c, uint32_t tag) noexcept nogil:
@@ -101,14 +127,14 @@ cdef inline bint plain_new(Engine* e, const tc_command* c, uint32_t tag) noexcep
     cdef Ladder* s
     cdef Order* o
     cdef int64_t rank
+    cdef uint64_t place = 0
     cdef uint32_t slot
-    cdef bint after
-    if c.instrument_id >= e.max_instruments or not plain_book(b) or c.order_qty > b.max_order_qty:
+    if unlikely(c.instrument_id >= e.max_instruments or not plain_book(b) or not passes(b, c.px, c.order_qty)):
         return False
     s = &b.ladder[c.side - 1]
-    if id_find(e, c.order_id, tag) != NIL or e.live >= e.max_orders or not level_available(e):
+    if unlikely(id_probe(e, c.order_id, tag, &place) != NIL or e.live >= e.max_orders or not level_available(e)):
         return False
-    if s.qty > ((<int64_t>1) << 62) - c.order_qty:
+    if unlikely(s.qty > ((<int64_t>1) << 62) - c.order_qty):
         return False
     slot = order_alloc(e)
     o = e.order + slot
@@ -129,29 +155,24 @@ cdef inline bint plain_new(Engine* e, const tc_command* c, uint32_t tag) noexcep
     emit_order(e, TC_EVT_ACCEPTED, 0, o, c.px)
     rank = -c.px if c.side == TC_SIDE_BUY else c.px
     # Ranks of the two sides have opposite signs: the other side's best trades with us up to -rank.
-    if unlikely(b.ladder[2 - c.side].best <= -rank):
-        e.taker_px = c.px
-        b.dyn_ref_px = b.last_px
-        if match(e, b, slot, -rank) == M_ENDED:
-            after_book(e, b)
-            return True
-        if o.leaves_qty == 0:
-            filled(e, slot)
-            after_book(e, b)
-            return True
-        after = True
-    else:
-        after = False
-    if unlikely(c.tif == TC_TIF_IOC):
+    if likely(b.ladder[2 - c.side].best > -rank and c.tif != TC_TIF_IOC):
+        o.state = ST_RESTING
+        o.in_ids = 1
+        level_append(e, s, ladder_get(e, s, rank, c.px), slot)
+        id_place(e, tag, slot, place)
+        return True
+    if b.ladder[2 - c.side].best <= -rank and plain_cross(e, b, slot, c):
+        after_book(e, b)
+        return True
+    if c.tif == TC_TIF_IOC:
         e.taker_px = c.px
         end_order(e, slot, TC_EVT_EXPIRED, S_IOC_REMAINDER)
     else:
         o.state = ST_RESTING
+        o.in_ids = 1
         level_append(e, s, ladder_get(e, s, rank, c.px), slot)
         id_insert(e, tag, slot)
-        o.in_ids = 1
-    if after:
-        after_book(e, b)
+    after_book(e, b)
     return True
 
 
@@ -162,22 +183,19 @@ cdef inline bint plain_cancel(Engine* e, const tc_command* c, uint32_t tag) noex
     cdef Level* l
     cdef Ladder* s
     cdef Book* b
-    if slot == NIL:
+    if unlikely(slot == NIL):
         return False
     o = e.order + slot
     b = e.book + o.instrument_id
-    if o.account_id != c.account_id or o.state != ST_RESTING or o.terms != NIL or (b.n_stops | b.n_trailing):
+    if unlikely(
+        o.account_id != c.account_id or o.state != ST_RESTING or o.terms != NIL or not quiet_stops(b)
+    ):
         return False
     l = e.level + o.level
     s = &b.ladder[o.side - 1]
-    if o.prev != NIL:
-        e.order[o.prev].next = o.next
-    else:
-        l.head = o.next
-    if o.next != NIL:
-        e.order[o.next].prev = o.prev
-    else:
-        l.tail = o.prev
+    # Two stores through chosen addresses, as in level_unlink.
+    (&e.order[o.prev].next if o.prev != NIL else &l.head)[0] = o.next
+    (&e.order[o.next].prev if o.next != NIL else &l.tail)[0] = o.prev
     l.qty -= o.leaves_qty
     s.qty -= o.leaves_qty
     l.count -= 1
@@ -200,7 +218,7 @@ cdef inline bint plain_replace(Engine* e, const tc_command* c, uint32_t tag) noe
     cdef Ladder* s
     cdef Book* b
     cdef int64_t total, leaves, px, rank
-    if slot == NIL:
+    if unlikely(slot == NIL):
         return False
     o = e.order + slot
     b = e.book + o.instrument_id
@@ -213,7 +231,7 @@ cdef inline bint plain_replace(Engine* e, const tc_command* c, uint32_t tag) noe
     total = c.order_qty if c.order_qty else o.order_qty
     leaves = total - (o.order_qty - o.leaves_qty)
     px = c.px if c.px else l.px
-    if total > b.max_order_qty or leaves <= 0:
+    if leaves <= 0 or not passes(b, px, total):
         return False
     if px == l.px and leaves <= o.leaves_qty:
         if leaves == o.leaves_qty:

@@ -8,7 +8,8 @@ from libc.string cimport memset
 from tradecore_ext.arena cimport id_find
 from tradecore_ext.book cimport can_rest, end_order, execute, take_out
 from tradecore_ext.emit cimport emit_order, emit_reject, order_px
-from tradecore_ext.intake cimport SI_BAD_COMBINATION, SI_PHASE, SI_UNKNOWN_ORDER, check_filters
+from tradecore_ext.filters cimport check_filters
+from tradecore_ext.intake cimport SI_BAD_COMBINATION, SI_PHASE, SI_UNKNOWN_ORDER
 from tradecore_ext.ladder cimport level_available, level_reduce, level_requeue
 from tradecore_ext.lists cimport entry_rules
 from tradecore_ext.mathx cimport min64, unlikely

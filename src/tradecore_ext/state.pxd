@@ -135,29 +135,34 @@ cdef struct Book:
     # line 0: what every command on the instrument reads
     uint8_t exists
     uint8_t phase
-    uint8_t plain            # no tick, lot, band, notional, breaker, pro-rata to look at
+    uint8_t plain            # no tick, lot, band or notional to look at
     uint8_t linear
+    uint8_t breakers         # a static or dynamic band is configured
+    uint8_t prorata          # spec.algo is pro-rata
+    uint8_t trigger          # spec.trigger: the price source of stops
+    uint8_t restricted       # no account may enter orders (RESTRICT with account TC_ANY)
     uint32_t n_stops         # dormant stops in the two stop ladders
     uint32_t n_trailing
-    uint32_t trailing_head
     int64_t last_px          # last trade, 0 none
     int64_t mark_px          # 0 none
     int64_t max_order_qty
     int64_t lo_px            # source prices since the last election round; lo > hi: none
     int64_t hi_px
-    uint64_t mark_ts_ns
+    uint64_t n_live          # live orders in any state
     Ladder ladder[4]
     tc_instrument spec
+    int64_t band_lo_px       # prices inside spec's band, derived from it (instrument.pxd)
+    int64_t band_hi_px
     int64_t dyn_ref_px       # last trade when the order in flight began
     int64_t auction_ref_px   # reference of SET_PHASE for the next uncross, 0 none
-    uint64_t n_live          # live orders in any state
+    uint64_t mark_ts_ns
+    uint32_t trailing_head
     uint32_t phase_timer     # position in the timer heap, NIL none
     uint32_t positions_head  # all positions of the instrument, any order
     uint8_t dirty            # stands in the election list of this command
-    uint8_t breakers         # a static or dynamic band is configured
+    uint8_t reserved0
     uint16_t trip_status     # breaker tripped by the taker in flight, 0 none
-    uint8_t restricted       # no account may enter orders (RESTRICT with account TC_ANY)
-    uint8_t reserved[3]
+    uint8_t reserved[4]
     uint32_t pending_trailing  # trailing stops among the pending list members
     uint32_t reserved1
     int64_t quiet_lo         # prints strictly between the two are of no interest to any trailing stop

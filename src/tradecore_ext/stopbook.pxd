@@ -48,9 +48,9 @@ cdef inline int64_t source_px(const Engine* e, const Book* b, uint16_t side) noe
     """Current price of the instrument's trigger source for an order of this side, 0 none.
 
     Quotes are a source only while they can trade."""
-    if b.spec.trigger == TC_TRIGGER_LAST:
+    if b.trigger == TC_TRIGGER_LAST:
         return b.last_px
-    if b.spec.trigger == TC_TRIGGER_MARK:
+    if b.trigger == TC_TRIGGER_MARK:
         return b.mark_px
     if b.phase != TC_PHASE_CONTINUOUS:
         return 0
