@@ -42,6 +42,7 @@ CLASSES: Final = {
     "garbage": 0.05,  # a record that nobody can read
     "sequenced_repeat": 0.15,  # a numbered source sends an envelope again
     "sequenced_gap": 0.06,  # a numbered source leaves something out
+    "sequenced_other": 0.05,  # a numbered source says something else under a number it has used
     "stale": 0.04,  # a command that was sent too long ago
     "slow_reader": 0.5,  # some process reads slowly
     "price_shock": 0.5,  # the mark price jumps, accounts are liquidated

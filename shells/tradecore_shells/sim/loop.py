@@ -51,14 +51,17 @@ class Process:
         False: its callbacks are dropped, its calls to ports raise `Killed`.
     paused : bool
         Its callbacks are kept in `held` until it goes on.
+    on_death : callable, optional
+        Called by the world after it has died, whatever of.
     """
 
-    __slots__ = ("alive", "held", "name", "paused", "tasks")
+    __slots__ = ("alive", "held", "name", "on_death", "paused", "tasks")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.alive = True
         self.paused = False
+        self.on_death: Callable[[], object] | None = None
         self.held: list[asyncio.Handle] = []
         # Kept after death: a collected coroutine would run its `finally` blocks.
         self.tasks: list[asyncio.Task[Any]] = []
@@ -260,9 +263,13 @@ class SimLoop(asyncio.BaseEventLoop):
 
     def kill(self, process: Process) -> None:
         """End a process between two of its steps; nothing of it runs any more."""
+        if not process.alive:
+            return
         process.alive = False
         process.held.clear()
         self._graveyard.append(process)
+        if process.on_death is not None:
+            self.in_world(0.0, process.on_death)
 
     def pause(self, process: Process) -> None:
         """Stop a process as SIGSTOP does."""

@@ -1,0 +1,151 @@
+"""What happens to machines: kills, power cuts, pauses, zombies, flipped bits, by chance and on time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tradecore.errors import SnapshotError
+from tradecore.snapshot import decode
+
+from tradecore_shells.sim.disk import Disk
+from tradecore_shells.sim.nodes import Node
+
+if TYPE_CHECKING:
+    from tradecore_shells.sim.world import World
+
+__all__ = ["Chaos"]
+
+
+class Chaos:
+    """The faults that strike a world from outside of its ports.
+
+    Parameters
+    ----------
+    world : World
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._loop = world.loop
+        self._faults = world.faults
+        self._rng = world.faults.rng
+        self._tasks: list[asyncio.Task[None]] = []
+        self._zombies = 0
+        self.flipped: set[tuple[int, Path]] = set()
+        self.at_work = True
+
+    def start(self) -> None:
+        """Let every class strike at its own times."""
+        acts: dict[str, Callable[[], Coroutine[Any, Any, bool]]] = {
+            "broker_stall": self._stall,
+            "clock_step": self._step_clock,
+            "retention": self._forget,
+            "kill": self._kill,
+            "power_loss": self._lose_power,
+            "pause": self._pause,
+            "zombie": self._zombie,
+            "snapshot_flip": self._flip,
+        }
+        self._tasks = [self._loop.create_task(self._strike(*act)) for act in acts.items()]
+
+    def stop(self) -> None:
+        """End all strikes; who is paused goes on."""
+        self.at_work = False
+        for task in self._tasks:
+            task.cancel()
+        for node in self._world.supervisor.nodes:
+            if node.process is not None and node.process.paused:
+                self._loop.resume(node.process)
+
+    async def _strike(self, name: str, act: Callable[[], Coroutine[Any, Any, bool]]) -> None:
+        while (wait := self._faults.pause_until(name)) is not None:
+            await asyncio.sleep(wait)
+            if await act():
+                self._faults.hits[name] += 1
+
+    def _anybody(self) -> Node | None:
+        running = [node for node in self._world.supervisor.nodes if node.running]
+        return self._rng.choice(running) if running else None
+
+    async def _stall(self) -> bool:
+        lasting = self._rng.choice((0.1, 0.5, 2.5))
+        self._world.broker.stalled_until = self._loop.now + lasting
+        await asyncio.sleep(lasting)
+        return True
+
+    async def _step_clock(self) -> bool:
+        self._world.broker.clock_step_ns += self._rng.randint(-300_000_000, 300_000_000)
+        return True
+
+    async def _kill(self) -> bool:
+        node = self._anybody()
+        if node is None:
+            return False
+        self._world.supervisor.kill(node, again_s=self._rng.choice((0.0, 0.1, 1.5)))
+        return True
+
+    async def _lose_power(self) -> bool:
+        disk = self._rng.choice(self._world.disks)
+        for node in self._world.supervisor.nodes:
+            if node.disk is disk:
+                self._world.supervisor.kill(node, again_s=self._rng.choice((0.1, 0.5, 1.5)))
+        disk.lose_power()
+        return True
+
+    async def _pause(self) -> bool:
+        node = self._anybody()
+        if node is None or node.process is None or node.process.paused:
+            return False
+        process = node.process
+        self._loop.pause(process)
+        await asyncio.sleep(self._rng.choice((0.02, 0.3, 1.5, 3.0)))
+        if process.paused:
+            self._loop.resume(process)
+        return True
+
+    async def _zombie(self) -> bool:
+        """Let a second primary work beside the first for a while."""
+        world = self._world
+        self._zombies += 1
+        disk = self._rng.choice(world.disks)
+        node = world.supervisor.add(
+            world.trading_node(f"trading-z{self._zombies}", "primary", disk)
+        )
+        world.supervisor.start(node)
+        try:
+            await asyncio.sleep(self._rng.uniform(0.2, 2.0))
+        finally:
+            world.supervisor.kill(node, again_s=None)
+            world.supervisor.nodes.remove(node)
+        return True
+
+    async def _flip(self) -> bool:
+        """Turn a bit of one snapshot, as long as the machine keeps an intact one."""
+        number = self._rng.randrange(len(self._world.disks))
+        disk = self._world.disks[number]
+        intact = self.intact(disk)
+        if len(intact) < 2 or any(at == number for at, _ in self.flipped):
+            return False
+        path = self._rng.choice(sorted(intact))
+        disk.flip_bit(path)
+        self.flipped.add((number, path))
+        return True
+
+    @staticmethod
+    def intact(disk: Disk) -> dict[Path, int]:
+        """Return the snapshots of a machine that are right, with the offset behind each."""
+        found = {}
+        for path in disk.files(".tcsn"):
+            try:
+                info = decode(bytes(disk.inode(path).data)).info
+            except SnapshotError:
+                continue
+            found[path] = info.journal.record if info.journal is not None else 0
+        return found
+
+    async def _forget(self) -> bool:
+        """Drop what lies before the oldest snapshot of every machine, as an operator may."""
+        return False

@@ -1,0 +1,298 @@
+"""A whole exchange in one process on virtual time: machines, nodes, people.
+
+A world is a function of its seed. It opens a venue, lets people trade while faults strike, heals,
+starts every node anew, waits until all work has drained, stops the nodes politely and hands itself
+to the oracles.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from tradecore.cell import CellConfig
+from tradecore.engine import EngineConfig
+from tradecore.storage import SnapshotStore
+
+from tradecore_shells.plumbing.observe import NoMetrics
+from tradecore_shells.plumbing.ports import TRADING_COMMANDS
+from tradecore_shells.plumbing.snapshots import DirectSnapshots
+from tradecore_shells.sim.chaos import Chaos
+from tradecore_shells.sim.clients import Journal, Operator, Trader
+from tradecore_shells.sim.clock import SimClock
+from tradecore_shells.sim.disk import Disk, SimFiles
+from tradecore_shells.sim.faults import Faults
+from tradecore_shells.sim.log import Broker, SimLog
+from tradecore_shells.sim.loop import Process, SimLoop, Stuck
+from tradecore_shells.sim.mutants import DesignBugs
+from tradecore_shells.sim.nodes import Node, Supervisor
+from tradecore_shells.trading.config import TradingSettings
+from tradecore_shells.trading.service import TradingService
+
+__all__ = ["PARTITION", "SNAPSHOTS", "World"]
+
+PARTITION: Final = 0
+SNAPSHOTS: Final = Path("/snapshots")
+CELL_SOURCE: Final = 1 << 28 | PARTITION
+_SETTLE_S: Final = 3.0
+"""Longer than any request of before the healing is under way."""
+_DRAIN_S: Final = 60.0
+
+
+class World:
+    """One seed.
+
+    Parameters
+    ----------
+    seed : int
+    hits : Counter, optional
+        Where strikes of faults are counted.
+    load_s : float, optional
+        Virtual seconds of trading under faults; drawn from the seed by default.
+    bugs : DesignBugs, optional
+        Mistakes planted into the services.
+
+    Attributes
+    ----------
+    violations : list of str
+        What must not be; the oracles add theirs.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        hits: Counter[str] | None = None,
+        load_s: float | None = None,
+        *,
+        bugs: DesignBugs | None = None,
+    ) -> None:
+        self.seed = seed
+        self.bugs = bugs
+        self.tell: Callable[[str], None] | None = None
+        self.partition, self.source = PARTITION, CELL_SOURCE
+        self.rng = random.Random(f"world-{seed}")
+        self.loop = SimLoop(seed)
+        self.faults = Faults(seed, hits)
+        self.broker = Broker(self.loop, self.faults)
+        self.supervisor = Supervisor(self.loop)
+        self.journal = Journal()
+        self.violations: list[str] = []
+        self.load_s = self.rng.uniform(1.5, 4.0) if load_s is None else load_s
+        self.target = -1
+        shared = self.rng.random() < 0.3
+        first = Disk(self.loop, self.faults, seed)
+        self.disks = [first] if shared else [first, Disk(self.loop, self.faults, ~seed)]
+        self.config = CellConfig(
+            engine=EngineConfig(
+                accounts=True, max_instruments=4, max_orders=4096, max_accounts=64,
+                max_groups=8, max_assets=8, prefetch="off",
+            ),
+            recent_orders=4096,
+        )  # fmt: skip
+        self.settings = self._draw_settings()
+        self._serial = 0
+        self._states: list[tuple[int, str, str]] = []
+        self._add_trading()
+        self.traders: list[Trader] = []
+        self.operator: Operator | None = None
+        self.chaos = Chaos(self)
+
+    # ------------------------------------------------------------------------------- construction
+    def _draw_settings(self) -> TradingSettings:
+        rng = self.rng
+        return TradingSettings(
+            snapshot_every_s=rng.uniform(0.1, 0.6),
+            fetch_bytes=rng.choice((1, 700, 4 << 20)),
+            queue_bytes=rng.choice((1, 3_000, 8 << 20)),
+            tick_s=rng.choice((0.05, 0.1, 0.2)),
+            takeover_s=rng.uniform(0.3, 1.0),
+            retry_s=rng.choice((2.0, 10.0, 30.0)),
+        )
+
+    def next_seed(self) -> str:
+        """Return a seed for another part of the world; no two are the same."""
+        self._serial += 1
+        return f"{self.seed}-{self._serial}"
+
+    def connect(self, process: Process | None = None) -> SimLog:
+        """Return a connection to the log."""
+        return SimLog(self.broker, process, self.next_seed())
+
+    def clock(self) -> SimClock:
+        """Return the clock of some machine."""
+        skew = self.rng.choice((0, 0, self.rng.randint(-2_000_000_000, 2_000_000_000)))
+        return SimClock(self.loop, skew, self.rng.uniform(-1e-4, 1e-4))
+
+    def _add_trading(self) -> None:
+        self.primary = self.trading_node("trading-a", "primary", self.disks[0])
+        self.supervisor.add(self.primary)
+        self.standby = self.trading_node("trading-b", "standby", self.disks[-1])
+        self.supervisor.add(self.standby)
+
+    def trading_node(self, name: str, role: str, disk: Disk) -> Node:
+        """Return a node that runs the trading service; nobody looks after it yet."""
+        settings = TradingSettings(
+            **{field: getattr(self.settings, field) for field in self.settings.__struct_fields__}
+            | {"role": role}
+        )
+
+        def build(process: Process, life: int) -> Any:
+            store = SnapshotStore(SNAPSHOTS, source=CELL_SOURCE, ops=SimFiles(disk, process))
+            return TradingService(
+                settings,
+                self.config,
+                partition=PARTITION,
+                log=self.connect(process),
+                snapshots=DirectSnapshots(store),
+                clock=self.clock(),
+                metrics=NoMetrics(),
+            )
+
+        return Node(name, build, disk)
+
+    @property
+    def trading(self) -> list[Node]:
+        """The nodes that run the cell."""
+        return [node for node in self.supervisor.nodes if node.name.startswith("trading")]
+
+    # ---------------------------------------------------------------------------------------- run
+    def run(self) -> list[str]:
+        """Live through the seed; returns what the oracles found, nothing when all is well."""
+        from tradecore_shells.sim.oracles import judge
+
+        try:
+            self.loop.run_until_complete(self._live())
+            self.violations += self.supervisor.violations
+            if not self.violations:
+                self.violations += judge(self)
+        except Stuck as stuck:
+            self.violations.append(f"liveness: {stuck}")
+        finally:
+            self._close()
+        return self.violations
+
+    async def _live(self) -> None:
+        for node in self.supervisor.nodes:
+            self.supervisor.start(node)
+        people = self._open()
+        assert self.operator is not None
+        self.chaos.start()
+        try:
+            async with asyncio.timeout(_DRAIN_S):
+                await self.operator.ready.wait()
+        except TimeoutError:
+            self.violations.append("liveness: the venue did not open")
+            return
+        people += [
+            self.loop.spawn(Process(f"trader-{one.account}"), one.run()) for one in self.traders
+        ]
+        await asyncio.sleep(self.load_s)
+        await self._heal(people)
+        for node in self.supervisor.nodes:
+            self.supervisor.kill(node, again_s=0.1)
+        if not await self._drained():
+            return
+        await self._stop()
+
+    def _open(self) -> list[asyncio.Task[None]]:
+        rng = self.rng
+        accounts = list(range(1, 1 + rng.choice((3, 5, 8))))
+        self.operator = Operator(
+            accounts, log=self.connect(), faults=self.faults, journal=self.journal,
+            rng=random.Random(f"operator-{self.seed}"), partition=PARTITION,
+        )  # fmt: skip
+        self.traders = [
+            Trader(
+                account, 100 + account, log=self.connect(), clock=self.clock(), faults=self.faults,
+                journal=self.journal, rng=random.Random(f"trader-{self.seed}-{account}"),
+                partition=PARTITION,
+            )
+            for account in accounts
+        ]  # fmt: skip
+        return [self.loop.spawn(Process("operator"), self.operator.run())]
+
+    async def _heal(self, people: list[asyncio.Task[None]]) -> None:
+        """End the faults and the load, and let what is under way arrive."""
+        self.faults.active = False
+        self.chaos.stop()
+        self.broker.stalled_until = self.loop.now
+        assert self.operator is not None
+        for one in (self.operator, *self.traders):
+            one.stopping = True
+        await asyncio.wait(people)
+        for task in people:
+            task.result()
+        await asyncio.sleep(_SETTLE_S)
+        self.target = self.broker.partition(TRADING_COMMANDS, PARTITION).end
+
+    async def _drained(self) -> bool:
+        """Wait until every node has worked on everything; False after 60 virtual seconds."""
+        self.supervisor.strict = True
+        deadline = self.loop.now + _DRAIN_S
+        while self.loop.now < deadline:
+            await asyncio.sleep(0.1)
+            if not self._behind():
+                return True
+            if self.supervisor.violations:
+                return False
+        self.violations.append("liveness: " + "; ".join(self._behind()))
+        return False
+
+    def _behind(self) -> list[str]:
+        behind = []
+        for node in self.trading:
+            if node.fenced:
+                continue
+            cell = node.service.cell if node.running and node.service is not None else None
+            at = -1 if cell is None else cell.next_offset
+            if at < self.target:
+                behind.append(f"{node.name} is at {at} of {self.target}; {node.last_words}")
+        return behind
+
+    async def _stop(self) -> None:
+        """Drain the nodes, in the order in which an operator would."""
+        for node in self.supervisor.nodes:
+            self.supervisor.stop(node)
+            tasks = [node.task] if node.task is not None else []
+            if tasks and not node.fenced:
+                await asyncio.wait(tasks, timeout=_DRAIN_S)
+            if node.running:
+                self.violations.append(f"liveness: {node.name} does not drain")
+            if node in self.trading and node.service is not None and node.service.cell is not None:
+                cell = node.service.cell
+                self._states.append((cell.next_offset, cell.state_hash(), node.name))
+
+    def states(self) -> list[tuple[int, str, str]]:
+        """Return every state that is known: (offset behind it, hash, whose)."""
+        return self._states
+
+    def counts(self) -> dict[str, float]:
+        """Return how much happened."""
+        commands = self.broker.partition(TRADING_COMMANDS, PARTITION).end
+        return {
+            "commands records": commands,
+            "orders": len(self.journal.offered),
+            "acknowledged orders": len(self.journal.orders),
+            "garbage records": self.journal.garbage,
+            "lives of nodes": self.lives,
+            "torn files": sum(disk.torn for disk in self.disks),
+            "steps": self.loop.steps,
+            "virtual seconds": self.loop.now,
+        } | {f"ended with {name}": times for name, times in self.supervisor.ends.items()}
+
+    @property
+    def lives(self) -> int:
+        """Lives of all nodes, zombies included."""
+        return self.supervisor.lives
+
+    def _close(self) -> None:
+        for node in self.supervisor.nodes:
+            node.wanted = False
+            if node.process is not None:
+                self.loop.kill(node.process)
+        self.loop.bury()
+        self.loop.close()
