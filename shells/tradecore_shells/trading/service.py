@@ -312,7 +312,8 @@ class TradingService:
             self._metrics.set("queue_bytes", queued + self._held.bytes)
 
     async def _drain(self, cell: cells.Cell) -> None:
-        standby = self.state == "standby"
+        # Also a standby that is still catching up has sent nothing and must not wait for it.
+        standby = self._settings.role == "standby" and self.state != "primary"
         self._enter("drain")
         if not standby:
             for box in self._outboxes.values():
