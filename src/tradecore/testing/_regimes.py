@@ -50,8 +50,9 @@ SWINGS: dict[str, float] = {
 class Messages:
     """Columns of a message stream, one entry a message, in wire order.
 
-    `kind` is 0 new, 1 cancel, 2 modify; `side` 0 buy, 1 sell; `ioc` 0 rests, 1 immediate-or-cancel,
-    2 market (no price); `px` in ticks; `qty` in lots.
+    `kind` is 0 new, 1 cancel, 2 modify, 3 set the phase in `qty` (scenes only); `side` 0 buy, 1
+    sell; `ioc` 0 rests, 1 immediate-or-cancel, 2 market (no price); `px` in ticks; `qty` in lots;
+    `offset_ns` log time since the first message, None where the pace is the caller's.
     """
 
     kind: NDArray[np.uint8]
@@ -62,6 +63,7 @@ class Messages:
     px: I64
     instrument_id: I64
     account_id: I64
+    offset_ns: I64 | None = None
 
 
 def _depth_weights() -> NDArray[np.float64]:

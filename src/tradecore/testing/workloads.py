@@ -2,8 +2,9 @@
 
 A workload is a pure function of (name, number of commands, seed). Its bytes are the same on every
 machine, so a published SHA-256 names it and two people can compare numbers. Nothing here runs an
-engine. The shapes are made in `_regimes` (five price regimes of one book) and `_flows` (steady
-flow over one or many instruments); this module names them and turns them into bytes.
+engine. The shapes are made in `_regimes` (five price regimes of one book), `_flows` (steady flow
+over one or many instruments) and `_scenes` (load that changes over time); this module names them
+and turns them into bytes.
 
 >>> work = make("normal", commands=10_000, seed=2)
 >>> len(work.records())
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 from tradecore.codes import CommandKind, InstrumentType, OrdType, Side, Tif
 from tradecore.data.workload import WORKLOAD_RECORD, encode_workload
 from tradecore.errors import ConfigError
-from tradecore.testing import _flows, _regimes, _venue
+from tradecore.testing import _flows, _regimes, _scenes, _venue
 from tradecore.testing._flows import FlowSpec, Holders
 from tradecore.testing._regimes import SWINGS, Messages
 from tradecore.testing._venue import Needs
@@ -33,6 +34,7 @@ __all__ = [
     "DESCRIPTIONS",
     "FLOWS",
     "NAMES",
+    "SCENES",
     "FlowSpec",
     "Needs",
     "Workload",
@@ -99,6 +101,7 @@ FLOWS: dict[str, FlowSpec] = {
         patience=300,
         impatient=0,
     ),
+    **_scenes.SPECS,
 }
 
 DESCRIPTIONS: dict[str, str] = {
@@ -111,9 +114,17 @@ DESCRIPTIONS: dict[str, str] = {
     "zipf": "1,000 instruments of Zipf popularity, about 90,000 resting orders",
     "pipeline": "1,000 instruments, 100,000 accounts, random ids, limit, market, IOC and replace",
     "moves": "quoting robots: 9 % resting, 3 % IOC, 6 % cancel, 82 % price moves, 1,000+ resting",
+    "retail-day": "a session of 200,000 accounts, 500 instruments: rush at the open and the close",
+    "news-burst": "news on one of 200 instruments: price jumps 8 %, 20 times the load at once",
+    "quote-stuffing": "one account places and takes back out of reach: 60 % of messages, 8 blocks",
+    "auction-open": "orders of 10,000 accounts gather, 50 instruments uncross, trading goes on",
 }
 
-NAMES: tuple[str, ...] = tuple(DESCRIPTIONS)
+SCENES: tuple[str, ...] = tuple(_scenes.SCENES)
+"""Streams with a time of their own; their hash is over command frames, see `Workload.sha256`."""
+
+NAMES: tuple[str, ...] = tuple(name for name in DESCRIPTIONS if name not in SCENES)
+"""Streams that the binary workload format can hold."""
 
 _FIRST_TS_NS = 1_700_000_000_000_000_000
 """Log time of the first command of a stream: a fixed instant, never a clock."""
@@ -126,7 +137,7 @@ class Workload:
     Parameters
     ----------
     name : str
-        One of `NAMES`.
+        One of `NAMES` or `SCENES`.
     seed : int
         What it was drawn from.
     messages : Messages
@@ -155,8 +166,15 @@ class Workload:
         Returns
         -------
         ndarray of `tradecore.data.workload.WORKLOAD_RECORD`, shape (len(self),)
+
+        Raises
+        ------
+        ConfigError
+            The stream sets trading phases, which the format cannot say.
         """
         m = self.messages
+        if (m.kind == _scenes.PHASE).any():
+            raise ConfigError(f"workload {self.name} sets phases; the binary format has none")
         records = np.zeros(len(self), dtype=WORKLOAD_RECORD)
         records["type"], records["side"] = m.kind, m.side
         records["ioc"] = np.minimum(m.ioc, 1)
@@ -171,7 +189,8 @@ class Workload:
         Parameters
         ----------
         interval_ns : int
-            Log time between two commands; 1,000 is one million commands a second.
+            Log time between two commands; 1,000 is one million commands a second. A scene has
+            times of its own and does not look at it.
 
         Returns
         -------
@@ -179,13 +198,17 @@ class Workload:
             Replaces give a new total quantity and keep priority where the rules keep it.
         """
         # Needs the compiled package, which the rest of this module does without.
-        from tradecore.dtypes import COMMAND
+        from tradecore.dtypes import ADMIN, COMMAND
 
         m = self.messages
         new, cancel = m.kind == 0, m.kind == 1
+        offset = np.arange(len(self)) * interval_ns if m.offset_ns is None else m.offset_ns
         frames: NDArray[Any] = np.zeros(len(self), dtype=COMMAND)
-        frames["ts_ns"] = _FIRST_TS_NS + np.arange(len(self)) * interval_ns
-        kinds = [CommandKind.NEW_ORDER, CommandKind.CANCEL_ORDER, CommandKind.REPLACE_ORDER]
+        frames["ts_ns"] = _FIRST_TS_NS + offset
+        kinds = [
+            *(CommandKind.NEW_ORDER, CommandKind.CANCEL_ORDER, CommandKind.REPLACE_ORDER),
+            CommandKind.SET_PHASE,
+        ]
         frames["kind"] = np.array(kinds, dtype=np.uint16)[m.kind]
         frames["account_id"], frames["order_id"] = m.account_id, m.order_id
         frames["instrument_id"] = np.where(cancel, 0, m.instrument_id)
@@ -196,6 +219,10 @@ class Workload:
         frames["side"] = np.where(new, sides[m.side], 0)
         frames["ord_type"] = np.where(new, np.where(m.ioc == 2, OrdType.MARKET, OrdType.LIMIT), 0)
         frames["tif"] = np.where(new, np.where(m.ioc > 0, Tif.IOC, Tif.GTC), 0)
+        phases = np.flatnonzero(m.kind == _scenes.PHASE)
+        if len(phases):
+            frames["order_qty"][phases] = 0
+            frames.view(ADMIN)["phase"][phases] = m.qty[phases]
         return frames
 
     def setup(self, *, linear: bool = False) -> NDArray[np.void]:
@@ -244,8 +271,11 @@ class Workload:
     def sha256(self) -> str:
         """Return the SHA-256 of the file bytes, followed by the account ids where there are any.
 
-        Account ids count as one little-endian u32 a command.
+        Account ids count as one little-endian u32 a command. For a scene, whose times and phases
+        the file format cannot hold: the SHA-256 of its command frames.
         """
+        if self.name in SCENES:
+            return hashlib.sha256(self.commands().tobytes()).hexdigest()
         digest = hashlib.sha256(self.encode())
         if self.spec is not None and self.spec.accounts:
             digest.update(self.messages.account_id.astype("<u4").tobytes())
@@ -258,7 +288,7 @@ def make(name: str, commands: int = 2_000_000, seed: int = CANONICAL_SEED) -> Wo
     Parameters
     ----------
     name : str
-        One of `NAMES`; `DESCRIPTIONS` says what each is.
+        One of `NAMES` or `SCENES`; `DESCRIPTIONS` says what each is.
     commands : int
         Exact length, 1 to 100 million.
     seed : int
@@ -281,6 +311,8 @@ def make(name: str, commands: int = 2_000_000, seed: int = CANONICAL_SEED) -> Wo
         raise ConfigError(f"commands must be between 1 and 100,000,000, got {commands}")
     if name in SWINGS:
         return Workload(name, seed, _regimes.generate(name, commands, seed))
+    if name in SCENES:
+        return Workload(name, seed, _scenes.SCENES[name](FLOWS[name], commands, seed))
     if name in FLOWS:
         return Workload(name, seed, _flows.generate(FLOWS[name], commands, seed))
-    raise ConfigError(f"no workload named {name!r}; there are: {', '.join(NAMES)}")
+    raise ConfigError(f"no workload named {name!r}; there are: {', '.join(DESCRIPTIONS)}")
