@@ -15,7 +15,7 @@ import asyncio
 import struct
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Annotated, Final, Generic, TypeVar
+from typing import Annotated, Final, Generic, TypeVar, cast
 
 import msgspec
 
@@ -305,9 +305,8 @@ class Connection(asyncio.BufferedProtocol, Generic[_In]):
     # ---------------------------------------------------------------------- begin and end
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin; send what was queued before."""
-        assert isinstance(transport, asyncio.Transport)
-        transport.set_write_buffer_limits(high=1 << 20)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's do not derive from it
+        self._transport.set_write_buffer_limits(high=1 << 20)
         self._flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
