@@ -83,6 +83,19 @@ cdef uint8_t side_code(side) except 0:
     raise config_error(f"side is {side!r}; use 'buy' or 'sell'")
 
 
+cdef int64_t visible_qty(const Engine* e, uint32_t lv) noexcept nogil:
+    """Quantity of a level without what icebergs hide; O(orders) where there are any, else O(1)."""
+    cdef int64_t qty = e.level[lv].qty
+    cdef uint32_t n
+    if e.level[lv].icebergs:
+        n = e.level[lv].head
+        while n != NIL:
+            if e.order[n].flags & OF_ICEBERG:
+                qty -= e.order[n].leaves_qty - e.terms[e.order[n].terms].visible_qty
+            n = e.order[n].next
+    return qty
+
+
 cdef uint32_t pow2_shift(uint64_t n) noexcept nogil:
     """Bits of the smallest power of two >= n."""
     cdef uint32_t k = 0
@@ -451,18 +464,9 @@ cdef class Kernel:
         cdef Book* b = self.book_or_raise(instrument_id)
         cdef int which = side_code(side) - 1
         cdef uint32_t lv = b.ladder[which].best_level
-        cdef uint32_t n
-        cdef int64_t hidden
         out = []
         while lv != NIL and (levels == 0 or <uint64_t>len(out) < levels):
-            hidden = 0
-            if self.e.level[lv].icebergs:
-                n = self.e.level[lv].head
-                while n != NIL:
-                    if self.e.order[n].flags & OF_ICEBERG:
-                        hidden += self.e.order[n].leaves_qty - self.e.terms[self.e.order[n].terms].visible_qty
-                    n = self.e.order[n].next
-            out.append((self.e.level[lv].px, self.e.level[lv].qty - hidden, self.e.level[lv].count))
+            out.append((self.e.level[lv].px, visible_qty(&self.e, lv), self.e.level[lv].count))
             lv = ladder_next(&self.e, &b.ladder[which], rank_of(which, self.e.level[lv].px))
         return out
 
@@ -710,3 +714,35 @@ cdef int64_t tc_best_qty(void* handle, uint32_t instrument_id, uint8_t side) noe
 
 cdef uint32_t tc_abi() noexcept nogil:
     return TC_ABI
+
+
+cdef uint64_t tc_now(void* handle) noexcept nogil:
+    return (<Engine*>handle).now
+
+
+cdef uint64_t tc_in_seq(void* handle) noexcept nogil:
+    return (<Engine*>handle).in_seq
+
+
+cdef uint64_t tc_depth(
+    void* handle, uint32_t instrument_id, uint8_t side, uint64_t levels, tc_level_event* out
+) noexcept nogil:
+    """Write px, visible qty, orders and index of at most `levels` levels, best first; return how many."""
+    cdef Engine* e = <Engine*>handle
+    cdef Book* b
+    cdef uint32_t lv
+    cdef uint32_t index = 0
+    if instrument_id >= e.max_instruments or side < 1 or side > 2 or not e.book[instrument_id].exists:
+        return 0
+    b = e.book + instrument_id
+    lv = NIL if b.ladder[side - 1].n_levels == 0 else b.ladder[side - 1].best_level
+    while lv != NIL and index < levels:
+        memset(out + index, 0, sizeof(tc_level_event))
+        out[index].px = e.level[lv].px
+        out[index].qty = visible_qty(e, lv)
+        out[index].orders = e.level[lv].count
+        out[index].index = index
+        index += 1
+        if index < levels:
+            lv = ladder_next(e, &b.ladder[side - 1], rank_of(side - 1, e.level[lv].px))
+    return index
