@@ -363,7 +363,7 @@ class EmbeddedPostgres:
         if self._running is None or not self._running.ready:
             self._running = None
             raise ClusterError(
-                f"PostgreSQL in {self.data_dir} did not start within {timeout_s:.0f} s; its log "
+                f"PostgreSQL in {self.data_dir} did not start; its log "
                 f"{self.log} ends with:\n{tail(self.log)}"
             )
 
