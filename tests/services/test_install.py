@@ -16,7 +16,7 @@ from services.server import quiet
 from services import install
 from tradecore_shells.plumbing import pgbin
 
-POM = "{http://maven.apache.org/POM/4.0.0}"
+POM = "{*}"  # whatever the namespace
 
 
 class Machine:

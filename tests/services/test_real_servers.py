@@ -6,6 +6,7 @@ import asyncio
 import socket
 import struct
 import threading
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +29,15 @@ async def _make_topic(url: str, name: str) -> None:
     try:
         answer = await admin.create_topics([NewTopic(name, 1, 1)])
         assert all(error[1] == 0 for error in answer.topic_errors), answer
+    finally:
+        await admin.close()
+
+
+async def _drop_topic(url: str, name: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=url)
+    await admin.start()
+    try:
+        await admin.delete_topics([name])
     finally:
         await admin.close()
 
@@ -63,13 +73,16 @@ async def _read(url: str, topic: str) -> list[tuple[int, bytes, int]]:
 def test_kafka_stamps_records_itself_and_makes_no_topics_by_accident(
     real_servers: Servers,
 ) -> None:
+    topic = f"test-services-{uuid.uuid4()}"
+
     async def run() -> None:
-        await _make_topic(real_servers.kafka, "stamped")
-        assert await _append(real_servers.kafka, "stamped", [b"a", b"b"]) == [0, 1]
-        assert await _read(real_servers.kafka, "stamped") == [
+        await _make_topic(real_servers.kafka, topic)
+        assert await _append(real_servers.kafka, topic, [b"a", b"b"]) == [0, 1]
+        assert await _read(real_servers.kafka, topic) == [
             (0, b"a", LOG_APPEND_TIME),
             (1, b"b", LOG_APPEND_TIME),
         ]
+        await _drop_topic(real_servers.kafka, topic)
         producer = AIOKafkaProducer(
             bootstrap_servers=real_servers.kafka, request_timeout_ms=500, acks="all"
         )
