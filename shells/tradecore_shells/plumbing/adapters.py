@@ -1,9 +1,8 @@
-"""From an address in the settings to the adapter behind it; the only place that knows all of them."""
+"""From an address in the settings to the adapter behind it; here all of them are known."""
 
 from __future__ import annotations
 
 from tradecore.errors import ConfigError
-
 from tradecore_shells.plumbing.clock import SystemClock
 from tradecore_shells.plumbing.ports import Cache, Clock, Log
 

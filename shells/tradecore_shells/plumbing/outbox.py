@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tradecore_shells.plumbing.ports import FatalError, Log, Payload, RetryableError
 
@@ -70,7 +70,7 @@ class Outbox:
         """Whether another input batch may be worked on."""
         return self.queued_bytes < self._max_bytes
 
-    def put(self, payloads: list[Payload], mark: int) -> None:
+    def put(self, payloads: Sequence[Payload], mark: int) -> None:
         """Queue what the input up to `mark` made; an empty list only moves the mark."""
         for payload in payloads:
             size = len(payload)

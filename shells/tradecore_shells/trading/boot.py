@@ -17,8 +17,16 @@ _log = logging.getLogger("tradecore.trading")
 
 async def boot(
     config: cells.CellConfig, *, log: Log, snapshots: Snapshots, partition: int, budget_s: float
-) -> tuple[cells.Cell, int]:
-    """Return the cell, and the number behind the last frame that `executions` holds.
+) -> tuple[cells.Cell, int, int]:
+    """Return the cell, and what the log held before we began.
+
+    Returns
+    -------
+    cell : Cell
+    durable : int
+        The number behind the last frame that `executions` holds.
+    log_end : int
+        The offset behind the last command: from there on the cell has caught up.
 
     Raises
     ------
@@ -45,7 +53,7 @@ async def boot(
         cell = cells.Cell.from_snapshot(config, loaded.snapshot, cell_id=partition)
         await _verify(cell, log, partition, bounds.start, bounds.end, budget_s)
     event(_log, "loaded", seq=cell.next_offset, log_start=bounds.start, log_end=bounds.end)
-    return cell, await _end_of_executions(log, partition, budget_s)
+    return cell, await _end_of_executions(log, partition, budget_s), bounds.end
 
 
 async def _verify(

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from tradecore import cell as cells
 from tradecore.storage import SnapshotStore
-
 from tradecore_shells.plumbing.adapters import open_log
 from tradecore_shells.plumbing.clock import SystemClock
 from tradecore_shells.plumbing.config import load_settings
@@ -28,7 +27,7 @@ def make_service(
     partition = config.log.partition
     folder = Path(config.trading.snapshots)
     folder.mkdir(parents=True, exist_ok=True)
-    store = SnapshotStore(folder, source=cells.cell_source(partition))
+    store = SnapshotStore(folder, source=cells.source_of(partition))
     return TradingService(
         config.trading,
         config.cell,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import msgspec
-from tradecore.cell import CellConfig
 
+from tradecore.cell import CellConfig
 from tradecore_shells.plumbing.config import LogSettings, ObserveSettings, Positive, Settings
 
 __all__ = ["TradingConfig", "TradingSettings"]

@@ -129,7 +129,7 @@ class TradingService:
     # ------------------------------------------------------------------------------------ the loop
     async def _serve(self, group: asyncio.TaskGroup, helpers: list[asyncio.Task[None]]) -> None:
         settings = self._settings
-        cell, durable = await boot(
+        cell, durable, log_end = await boot(
             self._config,
             log=self._log,
             snapshots=self._snapshots,
@@ -163,7 +163,7 @@ class TradingService:
                 self._apply(cell, records)
                 # Under load a fetch may return without ever waiting: let the senders run.
                 await asyncio.sleep(0)
-            elif self.state == "catchup":
+            if self.state == "catchup" and cell.next_offset >= log_end:
                 self._enter(settings.role)
         await self._drain(cell)
 
@@ -272,7 +272,7 @@ class TradingService:
         begin = loop.time()
         offset = cell.next_offset
         end_seq = cell.exec_seq
-        event_seq = cell.event_seq
+        in_seq = cell.in_seq
         capture = self._snapshots.capture(cell)
         self._metrics.observe("snapshot_pause_seconds", loop.time() - begin)
         try:
@@ -290,8 +290,8 @@ class TradingService:
         self._metrics.set("snapshot_offset", offset)
         event(_log, "snapshot", seq=offset, state_hash=state_hash.hex())
         if self.state != "standby":
-            frame = cells.audit_frames(in_offset=offset - 1, seq=event_seq, state_hash=state_hash)
-            self._outboxes[AUDIT_LOGS].put([cell.seal_audit(frame)], offset)
+            audit = cell.audit_of(state_hash, offset, in_seq)
+            self._outboxes[AUDIT_LOGS].put([audit], offset)
         return offset
 
     async def _report(self) -> None:

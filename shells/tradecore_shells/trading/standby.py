@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 
 from tradecore_shells.plumbing.ports import Payload
 
@@ -19,11 +20,11 @@ class Held:
     def __init__(self) -> None:
         self.durable = 1
         self.bytes = 0
-        self._queue: deque[tuple[list[Payload], int, int, float]] = deque()
+        self._queue: deque[tuple[Sequence[Payload], int, int, float]] = deque()
         self._moved = asyncio.Event()
         self._released = False
 
-    def fresh(self, payloads: list[Payload], end_seq: int) -> list[Payload]:
+    def fresh(self, payloads: Sequence[Payload], end_seq: int) -> Sequence[Payload]:
         """Return `payloads` unless the topic holds all of them already.
 
         A batch it holds in part is sent whole: readers skip what they have seen.
@@ -32,7 +33,7 @@ class Held:
             return []
         return payloads
 
-    def keep(self, payloads: list[Payload], end_seq: int, mark: int, now: float) -> None:
+    def keep(self, payloads: Sequence[Payload], end_seq: int, mark: int, now: float) -> None:
         """Hold what one input batch made."""
         if end_seq <= self.durable:
             return
@@ -52,7 +53,7 @@ class Held:
         """How long the oldest held output has been waiting; 0 when nothing is held."""
         return now - self._queue[0][3] if self._queue else 0.0
 
-    def release(self, now: float) -> tuple[list[Payload], float]:
+    def release(self, now: float) -> tuple[Sequence[Payload], float]:
         """Hand over everything that is held, and how long the oldest has waited."""
         waited = self.waiting_s(now)
         payloads = [payload for held in self._queue for payload in held[0]]
