@@ -34,13 +34,13 @@ def _dtype(names: str) -> np.dtype[np.void]:
 
 
 FILL: Final = _dtype(
-    "user_id cell seq fill_seq account_id instrument_id session_id order_id side role flags status "
+    "user_id cell seq account_id instrument_id session_id order_id side role flags status "
     "px qty fee cash_delta base_delta realised position_qty ts_ns"
 )
 """One side of one fill, in quote units and lots.
 
-`seq` is the engine's number of the SETTLED event and unique within the cell, `fill_seq` that of the
-FILL event and common to both sides. `role` 1 taker, 2 maker (in an auction the buyer is 1).
+`seq` is the engine's number of the SETTLED event, unique within the cell. `role` 1 taker, 2 maker
+(in an auction the buyer is 1); the FILL event of both sides has the number ``seq - role``.
 `cash_delta` includes the fee; `base_delta` is in base units, 0 for linear instruments.
 """
 

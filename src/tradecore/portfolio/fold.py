@@ -219,7 +219,6 @@ def _fills(
         user_id=owners(account),
         cell=cell,
         seq=_signed(settled["seq"]),
-        fill_seq=_signed(fill["seq"]),
         account_id=account,
         instrument_id=instrument,
         session_id=np.where(own, 0, _i64(order_id >> np.uint64(32))),
