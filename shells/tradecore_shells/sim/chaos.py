@@ -143,7 +143,7 @@ class Chaos:
                 info = decode(bytes(disk.inode(path).data)).info
             except SnapshotError:
                 continue
-            found[path] = info.journal.record if info.journal is not None else 0
+            found[path] = info.in_seq
         return found
 
     async def _forget(self) -> bool:

@@ -104,9 +104,10 @@ class Disk:
         new, old, rng = bytes(inode.data), inode.synced, self._rng
         length = rng.choice((len(old), len(new), rng.randint(0, len(new))))
         left = bytearray(length)
-        how = rng.choice(("old", "zeros", "mixed"))
+        how = rng.choice(("old", "new", "zeros", "mixed"))
+        whole = {"old": old, "new": new, "zeros": b""}
         for at in range(0, length, _SECTOR):
-            source = rng.choice((old, new, b"")) if how == "mixed" else old if how == "old" else b""
+            source = rng.choice((old, new, b"")) if how == "mixed" else whole[how]
             sector = source[at : min(at + _SECTOR, length)]
             left[at : at + len(sector)] = sector
         return bytes(left)

@@ -11,6 +11,7 @@ import asyncio
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from tradecore.buffers import BytesLike
 from tradecore_shells.plumbing.ports import Bounds, FatalError, Record, RetryableError
@@ -19,6 +20,9 @@ from tradecore_shells.sim.faults import Faults
 from tradecore_shells.sim.loop import Process, SimLoop, current_process
 
 __all__ = ["Broker", "Partition", "SimLog"]
+
+_BETWEEN_S: Final = 1e-6
+"""Between two requests of one connection: events of the same moment have no order."""
 
 
 @dataclass
@@ -117,7 +121,8 @@ class SimLog:
         answer: asyncio.Future[int] = self._loop.create_future()
         # One connection keeps the order of its requests, however long each is under way.
         due = self._loop.now + self._rng.uniform(0.0002, 0.003)
-        due = max(due, self._last.get((topic, partition), 0.0), self._broker.stalled_until)
+        behind = self._last.get((topic, partition), 0.0) + _BETWEEN_S
+        due = max(due, behind, self._broker.stalled_until)
         self._last[topic, partition] = due
         faults, slack = self._faults, self._rng.uniform(0.05, 0.4)
         lost = None
