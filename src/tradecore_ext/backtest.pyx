@@ -79,13 +79,18 @@ cdef Flight* depart(Bt* b, Delay* d) noexcept nogil:
     return f
 
 
+cdef bint sees_directly(const Bt* b) noexcept nogil:
+    """Whether what stands in the engine's book now is what the strategy may know."""
+    return b.feed_delay.kind == DELAY_CONSTANT and b.feed_delay.constant_ns == 0
+
+
 cdef Quote seen(const Bt* b, uint32_t instrument_id) noexcept nogil:
     """Best prices as the strategy knows them: as they are without feed delay, else as last told."""
     cdef Quote q
     if instrument_id >= b.n_instruments or not b.e.book[instrument_id].exists:
         memset(&q, 0, sizeof(q))
         return q
-    if b.feed_delay.kind == DELAY_CONSTANT and b.feed_delay.constant_ns == 0:
+    if sees_directly(b):
         return quote_of(b, instrument_id)
     return b.view[instrument_id]
 
@@ -116,7 +121,7 @@ cdef uint64_t bt_submit(
     memset(o, 0, sizeof(Own))
     o.generation = generation
     o.row.order_id = own_id(b, slot)
-    o.leaves_qty = qty
+    o.leaves_qty = o.known_qty = qty
     o.row.instrument_id = instrument_id
     o.row.side = side
     o.row.ord_type = ord_type
@@ -193,22 +198,23 @@ cdef int64_t bt_best_qty(void* handle, uint32_t instrument_id, uint8_t side) noe
 
 
 cdef int64_t bt_position(void* handle, uint32_t instrument_id) noexcept nogil:
-    """Lots held, signed, all fills at the exchange counted."""
+    """Lots held, signed, as far as the strategy has been told."""
     cdef Bt* b = <Bt*>handle
-    return b.holding[instrument_id].qty if instrument_id < b.n_instruments else 0
+    return b.holding[instrument_id].known_qty if instrument_id < b.n_instruments else 0
 
 
 cdef int64_t bt_ahead(void* handle, uint64_t order_id) noexcept nogil:
-    """Lots in front of a resting own order, -1 if it does not rest. O(orders ahead)."""
+    """Lots in front of a resting own order, -1 if it does not rest, -2 with a feed delay. O(orders ahead)."""
     cdef int64_t orders
-    return lots_ahead(<Bt*>handle, order_id, &orders)
+    cdef Bt* b = <Bt*>handle
+    return lots_ahead(b, order_id, &orders) if sees_directly(b) else -2
 
 
 cdef int64_t bt_leaves(void* handle, uint64_t order_id) noexcept nogil:
-    """Open lots of an own order, those in flight included; 0 if it is over."""
+    """Open lots of an own order as far as the strategy knows, one in flight included; 0 if it is over."""
     cdef Bt* b = <Bt*>handle
     cdef uint32_t slot = own_slot(b, order_id)
-    return b.own[slot].leaves_qty if slot != NIL else 0
+    return b.own[slot].known_qty if slot != NIL else 0
 
 
 # ---- Python -------------------------------------------------------------------------------------------------------
@@ -216,7 +222,7 @@ cdef int64_t bt_leaves(void* handle, uint64_t order_id) noexcept nogil:
 
 cdef dict _ROWS = {
     "orders": sizeof(OrderRow), "fills": sizeof(FillRow), "positions": sizeof(PositionRow),
-    "quotes": sizeof(QuoteRow), "equity": sizeof(EquityRow), "depth": sizeof(DepthRow),
+    "quotes": sizeof(QuoteRow), "equity": sizeof(EquityRow), "depth": sizeof(DepthRow), "notice": sizeof(Notice),
 }
 
 
@@ -385,6 +391,13 @@ cdef class Backtest:
             d.value_ns = <const int64_t*><uintptr_t>value_ns.ctypes.data
             d.n = len(value_ns)
 
+    def set_queue(self, int model, int power, uint64_t seed, int64_t participation_ppm) -> None:
+        """Set the model of data without orders (tradecore.research.fidelity)."""
+        self.b.queue_model = model
+        self.b.queue_power = power
+        self.b.draw = seed
+        self.b.participation_ppm = participation_ppm
+
     def begin(self) -> None:
         """After the instruments have been defined: which there are, and whether their rules need a closer look."""
         cdef Bt* b = &self.b
@@ -450,9 +463,9 @@ cdef class Backtest:
         return bt_position(<void*>&self.b, instrument_id)
 
     def ahead(self, uint64_t order_id) -> tuple:
-        """(lots, orders) in front of a resting own order, (-1, 0) if it does not rest."""
-        cdef int64_t orders
-        cdef int64_t lots = lots_ahead(&self.b, order_id, &orders)
+        """(lots, orders) in front of a resting own order, (-1, 0) if it does not rest, (-2, 0) with a feed delay."""
+        cdef int64_t orders = 0
+        cdef int64_t lots = lots_ahead(&self.b, order_id, &orders) if sees_directly(&self.b) else -2
         return lots, orders
 
     def leaves(self, uint64_t order_id) -> int:
@@ -460,7 +473,7 @@ cdef class Backtest:
         return bt_leaves(<void*>&self.b, order_id)
 
     def live(self) -> list:
-        """Ids of the own orders that are in flight or alive, in slot order."""
+        """Ids of the own orders that are not over as far as the strategy knows, in slot order."""
         cdef uint32_t i
         return [self.b.own[i].row.order_id for i in range(self.b.n_own) if self.b.own[i].row.order_id]
 
@@ -469,7 +482,7 @@ cdef class Backtest:
         cdef const Notice* n = &self.b.note
         return (
             n.ts_ns, n.seen_ns, n.order_id, n.px, n.qty, n.leaves_qty, n.cum_qty, n.quote.bid_px, n.quote.bid_qty,
-            n.quote.ask_px, n.quote.ask_qty, n.instrument_id, n.status, n.kind, n.side, n.event, n.maker,
+            n.quote.ask_px, n.quote.ask_qty, n.instrument_id, n.status, n.kind, n.side, n.event, n.maker, n.over,
         )
 
     def rows(self, str name) -> bytes:

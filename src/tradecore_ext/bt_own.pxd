@@ -318,14 +318,24 @@ cdef inline Notice* tell(Bt* b, Own* o, const tc_event* v, int64_t ts_ns) noexce
     return n
 
 
+cdef inline void last(Notice* n) noexcept nogil:
+    if n != NULL:
+        n.over = 1
+
+
 cdef inline void own_end(Bt* b, uint32_t slot, uint8_t state, int64_t ts_ns) noexcept nogil:
-    """The life of an own order is over: write its row, give the slot back."""
+    """The life of an own order is over: write its row. The slot stays until the strategy knows."""
     cdef Own* o = b.own + slot
     rest_unlink(b, slot)
     o.row.state = state
     o.row.ended_ns = ts_ns
     if b.record & 1:
         (<OrderRow*>(b.orders.data + o.row_no * b.orders.size))[0] = o.row
+
+
+cdef inline void own_forget(Bt* b, uint32_t slot) noexcept nogil:
+    """The strategy has been told: nobody will ask for the order again."""
+    cdef Own* o = b.own + slot
     o.row.order_id = 0
     o.generation += 1
     o.next = b.own_free
@@ -370,6 +380,7 @@ cdef inline void own_fill(
         n.qty = v.last_qty
         n.maker = f.maker
         n.status = 0
+        n.over = 1 if v.flags & (TC_FILL_TAKER_DONE if is_taker else TC_FILL_MAKER_DONE) else 0
     if b.record & 2:
         row = <FillRow*>rows_push(b, &b.fills)
         if row != NULL:
@@ -385,6 +396,7 @@ cdef inline void own_event(Bt* b, uint32_t slot, const tc_event* v, int64_t ts_n
     cdef Own* o = b.own + slot if slot != NIL else NULL
     cdef const tc_order_event* x = <const tc_order_event*>v
     cdef uint8_t kind = v.kind
+    cdef Notice* told
     if kind == TC_EVT_SETTLED:
         return
     if o == NULL:
@@ -395,7 +407,7 @@ cdef inline void own_event(Bt* b, uint32_t slot, const tc_event* v, int64_t ts_n
         o.row.arrived_ns = ts_ns
         o.row.canceled_qty = o.row.order_qty
         o.leaves_qty = 0
-        tell(b, o, v, ts_ns)
+        last(tell(b, o, v, ts_ns))
         own_end(b, slot, OS_REJECTED, ts_ns)
         return
     if kind == TC_EVT_CANCEL_REJECTED or kind == TC_EVT_REPLACE_REJECTED:
@@ -412,6 +424,7 @@ cdef inline void own_event(Bt* b, uint32_t slot, const tc_event* v, int64_t ts_n
         o.row.px = x.px
         o.row.order_qty = x.order_qty
     o.row.canceled_qty = o.row.order_qty - o.row.cum_qty - x.leaves_qty
-    tell(b, o, v, ts_ns)
+    told = tell(b, o, v, ts_ns)
     if kind == TC_EVT_CANCELED or kind == TC_EVT_EXPIRED:
+        last(told)
         own_end(b, slot, OS_CANCELED if kind == TC_EVT_CANCELED else OS_EXPIRED, ts_ns)

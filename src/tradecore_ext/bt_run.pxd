@@ -344,6 +344,19 @@ cdef inline void sample(Bt* b, int64_t ts_ns) noexcept nogil:
         v.fees = b.fees
 
 
+cdef inline void learn(Bt* b) noexcept nogil:
+    """The strategy is being told about an own order: from now on it knows."""
+    cdef Notice* n = &b.note
+    cdef uint32_t slot = own_slot(b, n.order_id)
+    if n.event == TC_EVT_FILL:
+        b.holding[n.instrument_id].known_qty += n.qty if n.side == TC_SIDE_BUY else -n.qty
+    if slot == NIL or n.event == TC_EVT_CANCEL_REJECTED or n.event == TC_EVT_REPLACE_REJECTED:
+        return
+    b.own[slot].known_qty = n.leaves_qty
+    if n.over:
+        own_forget(b, slot)
+
+
 # ---- the loop -------------------------------------------------------------------------------------------------------
 
 
@@ -430,8 +443,10 @@ cdef inline int32_t wait(Bt* b, int64_t until_ns) noexcept nogil:
                 b.view[b.note.instrument_id] = b.note.quote
                 if not (b.subscribed & SUB_BOOK):
                     continue
-            elif what == BT_ORDER and not (b.subscribed & SUB_ORDER):
-                continue
+            elif what == BT_ORDER:
+                learn(b)
+                if not (b.subscribed & SUB_ORDER):
+                    continue
         else:
             memset(&b.note, 0, sizeof(Notice))
             b.note.kind = BT_TIMER

@@ -104,7 +104,8 @@ cdef struct Notice:          # what the strategy is told; fields that a kind doe
     uint8_t side             # TRADE: of the aggressor; ORDER: of the own order
     uint8_t event            # ORDER: tradecore.EventKind
     uint8_t maker            # fill: the own order rested
-    uint8_t reserved[6]
+    uint8_t over             # ORDER: nothing will follow about it but refusals
+    uint8_t reserved[5]
 
 cdef struct Ring:            # notices in order of delivery
     Notice* item
@@ -202,7 +203,7 @@ cdef struct Rows:            # a growing array of one kind of row
     uint64_t cap
     uint64_t size
 
-cdef struct Own:             # an own order while it is in flight or alive; slots are reused
+cdef struct Own:             # an own order until the strategy knows that it is over; slots are reused
     OrderRow row
     uint32_t fee_rem         # remainder of the cumulative fee, ppm of a quote unit
     uint32_t generation
@@ -210,10 +211,12 @@ cdef struct Own:             # an own order while it is in flight or alive; slot
     uint32_t prev
     uint8_t resting
     uint8_t reserved[7]
-    int64_t leaves_qty
+    int64_t leaves_qty       # at the exchange
+    int64_t known_qty        # open lots as far as the strategy has been told
     uint64_t row_no          # its row among `orders`, written at the end of its life
 
 cdef struct Holding:         # what the strategy owns of one instrument
+    int64_t known_qty        # as far as it has been told
     int64_t qty
     int64_t cost
     int64_t realised

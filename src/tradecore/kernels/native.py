@@ -22,7 +22,7 @@ from tradecore import dtypes
 from tradecore.kernels._jit import jit
 from tradecore_ext import _abi
 
-__all__ = ["apply", "best_px", "best_qty", "events", "events_as_fills", "fault"]
+__all__ = ["apply", "best_px", "best_qty", "events", "events_as_fills", "fault", "pointer"]
 
 # Pointers travel as integers: the machine sees no difference, and Numba has no untyped pointers.
 _POINTER: Final = ctypes.c_size_t
@@ -65,7 +65,8 @@ def _to_pointer(_context: Any, address: Any) -> Any:
     return numba.types.voidptr(address), generate
 
 
-_pointer: Any = intrinsic(_to_pointer)
+pointer: Any = intrinsic(_to_pointer)
+"""Inside compiled code: an address as a pointer for `numba.carray`."""
 
 
 @jit
@@ -109,7 +110,7 @@ def events(handle: int) -> np.ndarray[Any, Any]:
         A view of the engine's own buffer, valid until the next call that runs commands.
     """
     shape = (_event_count(handle),)
-    view: np.ndarray[Any, Any] = _carray(_pointer(_events(handle)), shape, _EVENT)
+    view: np.ndarray[Any, Any] = _carray(pointer(_events(handle)), shape, _EVENT)
     return view
 
 
@@ -129,7 +130,7 @@ def events_as_fills(handle: int) -> np.ndarray[Any, Any]:
         whose ``kind`` is ``EventKind.FILL``.
     """
     shape = (_event_count(handle),)
-    view: np.ndarray[Any, Any] = _carray(_pointer(_events(handle)), shape, _FILL_EVENT)
+    view: np.ndarray[Any, Any] = _carray(pointer(_events(handle)), shape, _FILL_EVENT)
     return view
 
 

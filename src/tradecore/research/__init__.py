@@ -11,21 +11,59 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tradecore.research.compiled import run_compiled
+    from tradecore.research.context import Book, Context, Fill, OrderUpdate, Trade
+    from tradecore.research.errors import LookaheadError, StrategyError
+    from tradecore.research.fidelity import QueueModel
+    from tradecore.research.latency import Delay, Latency
+    from tradecore.research.market import Market, Setup
+    from tradecore.research.recording import InstrumentInfo, Recording
     from tradecore.research.records import OrderState
     from tradecore.research.results import Result, RunInfo, read_result
+    from tradecore.research.runner import backtest
+    from tradecore.research.series import Series
+    from tradecore.research.strategy import Strategy
 
 # Where each public name lives; `__getattr__` reads it, and a test compares it with `__all__`.
 _HOME = {
+    "compiled": "run_compiled",
+    "context": "Book Context Fill OrderUpdate Trade",
+    "errors": "LookaheadError StrategyError",
+    "fidelity": "QueueModel",
+    "latency": "Delay Latency",
+    "market": "Market Setup",
+    "recording": "InstrumentInfo Recording",
     "records": "OrderState",
     "results": "Result RunInfo read_result",
+    "runner": "backtest",
+    "series": "Series",
+    "strategy": "Strategy",
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names.split()}
 
 __all__ = [
+    "Book",
+    "Context",
+    "Delay",
+    "Fill",
+    "InstrumentInfo",
+    "Latency",
+    "LookaheadError",
+    "Market",
     "OrderState",
+    "OrderUpdate",
+    "QueueModel",
+    "Recording",
     "Result",
     "RunInfo",
+    "Series",
+    "Setup",
+    "Strategy",
+    "StrategyError",
+    "Trade",
+    "backtest",
     "read_result",
+    "run_compiled",
 ]
 
 

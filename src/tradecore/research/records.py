@@ -1,9 +1,9 @@
 """Rows of the tables that a run leaves behind, as numpy structured dtypes.
 
 One owner of the field names, so that the runner, the ledger, the tear sheets and the files agree.
-Units: ``*_ns`` are nanoseconds on the exchange clock of the recording (``seen_ns`` and ``sent_ns`` are
-read where the strategy stands), ``*_px`` ticks, ``*_qty`` lots, money in the smallest unit of the
-quote asset. A price of 0 means "none", a time of -1 "never".
+Units: ``*_ns`` are nanoseconds on the exchange clock of the recording (``seen_ns`` and ``sent_ns``
+are read where the strategy stands), ``*_px`` ticks, ``*_qty`` lots, money in the smallest unit of
+the quote asset. A price of 0 means "none", a time of -1 "never".
 """
 
 from __future__ import annotations
