@@ -18,7 +18,7 @@ import pytest
 from contract.log_worlds import FileWorld, KafkaWorld, SimulatedWorld, SocketWorld, World, insist
 from tradecore_shells.plumbing.ports import Bounds, FatalError, Log, Record
 
-WORLDS = ("files", "unix", "tcp", "simulated")
+WORLDS = ("files", "unix", "tcp", "simulated", "kafka")
 LONG_S = 60.0
 Body = Callable[[World, Log], Awaitable[None]]
 
@@ -193,7 +193,7 @@ def test_log_any_offset_can_be_read_from(world: World) -> None:
         for at in range(0, 400, 7):
             await log.append("one", 0, written[at : at + 7])
         chance = random.Random(3)
-        for _n in range(40):
+        for _n in range(20):
             offset = chance.randrange(400)
             part = await log.fetch("one", 0, offset, max_bytes=2_000, wait_s=LONG_S)
             assert part[0].offset == offset
