@@ -6,7 +6,7 @@ import logging
 
 from tradecore import cell as cells
 from tradecore_shells.plumbing.observe import event
-from tradecore_shells.plumbing.ports import EXECUTIONS, TRADING_COMMANDS, FatalError, Log
+from tradecore_shells.plumbing.ports import TRADING_COMMANDS, FatalError, Log
 from tradecore_shells.plumbing.retry import retrying
 from tradecore_shells.plumbing.snapshots import Snapshots
 
@@ -17,14 +17,12 @@ _log = logging.getLogger("tradecore.trading")
 
 async def boot(
     config: cells.CellConfig, *, log: Log, snapshots: Snapshots, partition: int, budget_s: float
-) -> tuple[cells.Cell, int, int]:
+) -> tuple[cells.Cell, int]:
     """Return the cell, and what the log held before we began.
 
     Returns
     -------
     cell : Cell
-    durable : int
-        The number behind the last frame that `executions` holds.
     log_end : int
         The offset behind the last command: from there on the cell has caught up.
 
@@ -53,7 +51,7 @@ async def boot(
         cell = cells.Cell.from_snapshot(config, loaded.snapshot, cell_id=partition)
         await _verify(cell, log, partition, bounds.start, bounds.end, budget_s)
     event(_log, "loaded", seq=cell.next_offset, log_start=bounds.start, log_end=bounds.end)
-    return cell, await _end_of_executions(log, partition, budget_s), bounds.end
+    return cell, bounds.end
 
 
 async def _verify(
@@ -84,16 +82,3 @@ async def _verify(
             f"{name} holds another record at offset {last} than the snapshot saw: the snapshot and "
             "the log do not belong together; point [log] url or [trading] snapshots right"
         )
-
-
-async def _end_of_executions(log: Log, partition: int, budget_s: float) -> int:
-    what = f"reading {EXECUTIONS}-{partition}"
-    bounds = await retrying(lambda: log.bounds(EXECUTIONS, partition), what, budget_s=budget_s)
-    if bounds.end == bounds.start:
-        return 1
-    records = await retrying(
-        lambda: log.fetch(EXECUTIONS, partition, bounds.end - 1, max_bytes=1, wait_s=0.5),
-        what,
-        budget_s=budget_s,
-    )
-    return max((cells.end_seq(record.payload) for record in records), default=1)

@@ -15,25 +15,21 @@ from tradecore import cell as cells
 from tradecore.envelope import encode, seal
 from tradecore.errors import SnapshotError
 from tradecore_shells.plumbing.observe import MetricsPort, event
-from tradecore_shells.plumbing.outbox import Outbox
 from tradecore_shells.plumbing.ports import (
-    AUDIT_LOGS,
     EXECUTIONS,
-    MARKET_DATA,
     TRADING_COMMANDS,
     Clock,
     FatalError,
     Log,
     Record,
     RetryableError,
-    dead_letters,
 )
 from tradecore_shells.plumbing.retry import retrying
 from tradecore_shells.plumbing.runtime import FencedError
 from tradecore_shells.plumbing.snapshots import Snapshots
 from tradecore_shells.trading.boot import boot
 from tradecore_shells.trading.config import TradingSettings
-from tradecore_shells.trading.standby import Held
+from tradecore_shells.trading.outputs import Outputs
 
 __all__ = ["TradingService"]
 
@@ -77,20 +73,10 @@ class TradingService:
         self._clock = clock
         self._metrics = metrics
         self._stopping = asyncio.Event()
-        self._held = Held()
-        self._outboxes = {
-            topic: Outbox(
-                log,
-                topic,
-                partition,
-                max_bytes=settings.queue_bytes,
-                budget_s=settings.retry_s,
-                on_durable=self._on_durable if topic == EXECUTIONS else None,
-            )
-            for topic in (EXECUTIONS, MARKET_DATA, AUDIT_LOGS, dead_letters(TRADING_COMMANDS))
-        }
+        self._outputs = Outputs(log, partition, settings, self._on_durable)
         # (offset behind, log time) of batches whose outputs are on their way.
         self._sent: deque[tuple[int, int]] = deque()
+        self._took_over = False
         self.state = "boot"
         self.cell: cells.Cell | None = None
 
@@ -115,7 +101,7 @@ class TradingService:
         """
         try:
             async with asyncio.TaskGroup() as group:
-                helpers = [group.create_task(box.run()) for box in self._outboxes.values()]
+                helpers = self._outputs.start(group)
                 await self._serve(group, helpers)
                 for helper in helpers:
                     helper.cancel()
@@ -129,7 +115,7 @@ class TradingService:
     # ------------------------------------------------------------------------------------ the loop
     async def _serve(self, group: asyncio.TaskGroup, helpers: list[asyncio.Task[None]]) -> None:
         settings = self._settings
-        cell, durable, log_end = await boot(
+        cell, log_end = await boot(
             self._config,
             log=self._log,
             snapshots=self._snapshots,
@@ -137,9 +123,7 @@ class TradingService:
             budget_s=settings.retry_s,
         )
         self.cell = cell
-        self._held.durable = durable
-        for box in self._outboxes.values():
-            box.put([], cell.next_offset)
+        await self._outputs.begin(cell)
         self._enter("catchup")
         helpers.append(group.create_task(self._tick()))
         helpers.append(group.create_task(self._save_now_and_then()))
@@ -147,7 +131,7 @@ class TradingService:
         if settings.role == "standby":
             helpers.append(group.create_task(self._watch(cell)))
         while not self._stopping.is_set():
-            await self._outboxes[EXECUTIONS].room()
+            await self._outputs.room()
             records = await retrying(
                 lambda: self._log.fetch(
                     TRADING_COMMANDS,
@@ -177,8 +161,6 @@ class TradingService:
                 f"{self.name}: the log switches to epoch {output.fenced} at offset "
                 f"{cell.next_offset - 1}, which this build does not know; start a newer build"
             )
-        executions = output.executions(cell)
-        mark = cell.next_offset
         self._metrics.observe("apply_seconds", loop.time() - begin)
         self._metrics.count("records_total", len(records), topic=TRADING_COMMANDS, direction="in")
         self._metrics.count("commands_total", cell.in_seq - before)
@@ -190,16 +172,10 @@ class TradingService:
             for letter in output.dead_letters:
                 event(_log, "unreadable record", level=logging.WARNING, seq=letter.offset,
                       reason=letter.reason)  # fmt: skip
-        if self._settings.role == "standby" and self.state != "primary":
-            self._held.keep(executions, output.end_exec_seq, mark, loop.time())
-            return
-        fresh = self._held.fresh(executions, output.end_exec_seq)
-        self._outboxes[EXECUTIONS].put(fresh, mark)
-        if fresh:
-            self._sent.append((mark, records[-1].ts_ns))
-        self._outboxes[MARKET_DATA].put(output.market(cell) if fresh else [], mark)
-        letters = [letter.encode(self._partition) for letter in output.dead_letters]
-        self._outboxes[dead_letters(TRADING_COMMANDS)].put(letters, mark)
+        if self._standby:
+            self._outputs.hold(cell, output)
+        elif self._outputs.send(cell, output):
+            self._sent.append((cell.next_offset, records[-1].ts_ns))
 
     def _on_durable(self, mark: int, records: int, size: int) -> None:
         self._metrics.count("records_total", records, topic=EXECUTIONS, direction="out")
@@ -221,34 +197,19 @@ class TradingService:
                 event(_log, "no tick", level=logging.WARNING, reason=str(error))
 
     async def _watch(self, cell: cells.Cell) -> None:
-        """Standby: drop what the own topic shows, take over when it stays silent."""
-        loop = asyncio.get_running_loop()
-        bounds = await retrying(
-            lambda: self._log.bounds(EXECUTIONS, self._partition), "reading executions"
-        )
-        offset = max(bounds.start, bounds.end - 1)
-        while self.state != "primary":
-            try:
-                records = await self._log.fetch(
-                    EXECUTIONS, self._partition, offset, max_bytes=1 << 20, wait_s=_IDLE_S / 2
-                )
-            except RetryableError:
-                await asyncio.sleep(_IDLE_S)
-                continue
-            for record in records:
-                self._held.seen(cells.end_seq(record.payload))
-                offset = record.offset + 1
-            if self.state != "standby" or records:
-                continue
-            if self._held.waiting_s(loop.time()) > self._settings.takeover_s:
-                self._take_over(cell)
-
-    def _take_over(self, cell: cells.Cell) -> None:
-        payloads, waited = self._held.release(asyncio.get_running_loop().time())
-        self._enter("primary")
-        event(_log, "took over", level=logging.WARNING, seq=cell.in_seq, outputs=len(payloads),
-              silent_s=round(waited, 3))  # fmt: skip
-        self._outboxes[EXECUTIONS].put(payloads, cell.next_offset)
+        """Standby: drop what the own topics show, take over when `executions` stays silent."""
+        async with asyncio.TaskGroup() as group:
+            watching = group.create_task(self._outputs.watch(_IDLE_S / 2))
+            while self.state != "primary":
+                await asyncio.sleep(_IDLE_S / 2)
+                silent_s = self._outputs.waiting_s()
+                if self.state == "standby" and silent_s > self._settings.takeover_s:
+                    count = self._outputs.release(cell.next_offset)
+                    self._took_over = True
+                    self._enter("primary")
+                    event(_log, "took over", level=logging.WARNING, seq=cell.in_seq,
+                          outputs=count, silent_s=round(silent_s, 3))  # fmt: skip
+            watching.cancel()
 
     async def _save_now_and_then(self) -> None:
         cell = self.cell
@@ -271,17 +232,16 @@ class TradingService:
         loop = asyncio.get_running_loop()
         begin = loop.time()
         offset = cell.next_offset
-        end_seq = cell.exec_seq
         in_seq = cell.in_seq
+        standby = self._standby
         capture = self._snapshots.capture(cell)
         self._metrics.observe("snapshot_pause_seconds", loop.time() - begin)
         try:
-            if self.state == "standby":
-                if not await self._held.until_seen(end_seq):
-                    capture.drop()  # took over meanwhile: the next one goes the other way
-                    return saved
-            else:
-                await self._outboxes[EXECUTIONS].drained(offset)
+            if not standby:
+                await self._outputs.durable(offset)
+            elif not await self._outputs.seen():
+                capture.drop()  # took over meanwhile: the next one goes the other way
+                return saved
         except BaseException:
             capture.drop()
             raise
@@ -289,9 +249,8 @@ class TradingService:
         self._metrics.observe("snapshot_seconds", loop.time() - begin)
         self._metrics.set("snapshot_offset", offset)
         event(_log, "snapshot", seq=offset, state_hash=state_hash.hex())
-        if self.state != "standby":
-            audit = cell.audit_of(state_hash, offset, in_seq)
-            self._outboxes[AUDIT_LOGS].put([audit], offset)
+        if not standby:
+            self._outputs.audit(cell.audit_of(state_hash, offset, in_seq), offset)
         return offset
 
     async def _report(self) -> None:
@@ -308,19 +267,21 @@ class TradingService:
             self._metrics.set("lag_records", max(bounds.end - cell.next_offset, 0), **labels)
             age = (self._clock.now_ns() - cell.last_ts_ns) / 1e9 if cell.last_ts_ns else 0.0
             self._metrics.set("lag_seconds", max(age, 0.0), **labels)
-            queued = sum(box.queued_bytes for box in self._outboxes.values())
-            self._metrics.set("queue_bytes", queued + self._held.bytes)
+            self._metrics.set("queue_bytes", self._outputs.queued_bytes)
 
     async def _drain(self, cell: cells.Cell) -> None:
-        # Also a standby that is still catching up has sent nothing and must not wait for it.
-        standby = self._settings.role == "standby" and self.state != "primary"
+        standby = self._standby
         self._enter("drain")
         if not standby:
-            for box in self._outboxes.values():
-                await box.drained()
+            await self._outputs.drained()
             await self._save(cell, 0)
-            await self._outboxes[AUDIT_LOGS].drained()
+            await self._outputs.drained()
         event(_log, "drained", seq=cell.next_offset, state_hash=cell.state_hash())
+
+    @property
+    def _standby(self) -> bool:
+        """Whether outputs are held: also while a standby is catching up or draining."""
+        return self._settings.role == "standby" and not self._took_over
 
     def _enter(self, state: str) -> None:
         self.state = state
