@@ -10,6 +10,7 @@ from repository import Module, is_within
 # The edge touches files, clocks, a terminal or other libraries' tables; nothing pure may import it.
 EDGE = (
     "tradecore.bench",
+    "tradecore.capacity",
     "tradecore.cli",
     "tradecore.data",
     "tradecore.report",

@@ -140,7 +140,8 @@ def _index_of(values: Int64s) -> Int64s:
     # frexp is exact here: values stay far below 2**53. Its exponent is the bit length.
     octave = np.maximum(np.frexp(values.astype(np.float64))[1] - (_HALF_BITS + 1), 0)
     octave = octave.astype(np.int64)
-    return (octave << _HALF_BITS) + (values >> octave)
+    index: Int64s = (octave << _HALF_BITS) + (values >> octave)
+    return index
 
 
 def _highest_of(index: int) -> int:

@@ -23,9 +23,9 @@ from tradecore.engine import Engine, EngineConfig
 from tradecore.errors import ConfigError
 from tradecore.testing import _venue
 from tradecore.testing.results import WorkloadRef
-from tradecore.testing.workloads import make
+from tradecore.testing.workloads import Workload, make
 
-__all__ = ["BATCH", "Input", "from_file", "funded", "generated"]
+__all__ = ["BATCH", "Input", "from_file", "from_workload", "funded", "generated"]
 
 BATCH = 4_096
 """Frames of one `apply` call where nothing else is said."""
@@ -83,7 +83,11 @@ class Input:
 @lru_cache(maxsize=2)  # a workload of 2,000,000 is 128 MB of frames
 def generated(name: str, commands: int) -> Input:
     """Return a named workload of `tradecore.testing.workloads` at the canonical seed."""
-    work = make(name, commands)
+    return from_workload(make(name, commands))
+
+
+def from_workload(work: Workload) -> Input:
+    """Return a workload with an engine that is no larger than it needs."""
     needs = work.needs
     accounts = needs.accounts > 0
     # A short stream does not reach every instrument, but its accounts hold them all.

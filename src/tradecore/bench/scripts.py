@@ -19,7 +19,7 @@ import tradecore_ext
 from tradecore.bench.setting import Setting, Values
 from tradecore.testing.results import Result
 
-__all__ = ["importing", "journal", "mark"]
+__all__ = ["child_environment", "importing", "journal", "mark"]
 
 _IMPORT = "import time; t = time.perf_counter(); import tradecore; print(time.perf_counter() - t)"
 
@@ -31,10 +31,15 @@ def _paths() -> str:
     return os.pathsep.join([*dict.fromkeys(map(str, places)), *([given] if given else [])])
 
 
+def child_environment() -> dict[str, str]:
+    """Return the environment in which another interpreter finds this package and its kernel."""
+    return dict(os.environ) | {"PYTHONPATH": _paths()}
+
+
 def importing(setting: Setting) -> list[Result]:
     """Time `import tradecore` in a fresh interpreter, files in the page cache."""
     setting.say("import: fresh interpreters")
-    environment = dict(os.environ) | {"PYTHONPATH": _paths()}
+    environment = child_environment()
 
     def once() -> float:
         done = subprocess.run(

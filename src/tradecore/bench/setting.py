@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,16 @@ import tradecore
 from tradecore.testing.results import Machine, Result, WorkloadRef, machine, summarise
 from tradecore_ext import engine as kernel
 
-__all__ = ["Setting", "Values", "checkout", "commit_of", "compiler_of", "here", "load_average"]
+__all__ = [
+    "Setting",
+    "Values",
+    "checkout",
+    "commit_of",
+    "compiler_of",
+    "here",
+    "load_average",
+    "monotonic_ns",
+]
 
 _PRODUCER = re.compile(rb"(GNU C[0-9]* [0-9][^\0]*|(?:[A-Za-z]+ )?clang version [0-9][^\0]*)")
 _PLAIN = re.compile(rb"(GCC: \([^)]*\) [0-9.]+)")
@@ -70,6 +80,11 @@ def load_average() -> float:
         return os.getloadavg()[0]
     except OSError:
         return 0.0
+
+
+def monotonic_ns() -> int:
+    """Return nanoseconds on a clock that all processes of this machine share."""
+    return time.clock_gettime_ns(time.CLOCK_MONOTONIC)
 
 
 @dataclass(frozen=True)

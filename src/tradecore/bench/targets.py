@@ -29,6 +29,7 @@ __all__ = [
     "JournalTarget",
     "OpenTarget",
     "TargetSpec",
+    "is_own",
     "open_target",
     "target_names",
 ]
@@ -128,6 +129,11 @@ def _journal(spec: TargetSpec) -> Iterator[Target]:
 
 
 _OWN: Final[dict[str, OpenTarget]] = {"engine": _engine, "journal": _journal}
+
+
+def is_own(name: str) -> bool:
+    """Tell whether a target lives in this process, cheap to build anew for every run."""
+    return name in _OWN
 
 
 def target_names() -> list[str]:

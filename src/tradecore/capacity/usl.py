@@ -11,7 +11,6 @@ Source: N. J. Gunther, Guerrilla Capacity Planning, Springer 2007, chapter 4.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 
@@ -27,6 +26,8 @@ Floats = npt.NDArray[np.float64]
 
 _ROUNDS = 200
 _CLOSE = 1e-12
+# Which of alpha and beta may differ from 0, the simplest law first.
+_CHOICES = ((False, False), (True, False), (False, True), (True, True))
 
 
 class Fit(msgspec.Struct, frozen=True):
@@ -129,7 +130,7 @@ def fit_usl(workers: Sequence[float], throughput: Sequence[float]) -> Fit:
         raise ConfigError("a scaling law of three coefficients needs 3 different worker counts")
     best: tuple[float, Floats, tuple[bool, bool]] | None = None
     noise = float((x**2).sum()) * 1e-20  # rounding: no reason for another coefficient
-    for free in itertools.product((False, True), repeat=2):
+    for free in _CHOICES:
         found = _fit(n, x, free)
         if found.min() < 0:
             continue
@@ -142,8 +143,11 @@ def fit_usl(workers: Sequence[float], throughput: Sequence[float]) -> Fit:
     errors = _errors(n, found, free, error)
     residuals = x - _law(n, found)
     spread = float(((x - x.mean()) ** 2).sum())
+    gamma, alpha, beta = found.tolist()
     return Fit(
-        *(float(value) for value in found),
+        gamma,
+        alpha,
+        beta,
         *errors,
         workers=tuple(n.tolist()),
         measured=tuple(x.tolist()),

@@ -280,7 +280,8 @@ def _join(parts: list[Messages]) -> Messages:
 
 def _from(step_ns: I64) -> I64:
     """Return the time of each message, given the time between it and the one before."""
-    return np.cumsum(step_ns) - step_ns[0]
+    time: I64 = np.cumsum(step_ns) - step_ns[0]
+    return time
 
 
 def _timed(messages: Messages, step_ns: int) -> Messages:
