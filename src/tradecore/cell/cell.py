@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Cell", "LogRecord", "end_seq", "time_command"]
 
 _STATE_VERSION: Final = 1
-# version, cell, next offset, last offset + 1, log time and CRC32C of the last record, zero,
+# version, cell, next offset, last offset + 1, log time and fingerprint of the last record, zero,
 # next exec_seq, next market_seq
 _HEAD: Final = struct.Struct("<IIQQQIIQQ")
 _SCHEMA_OF: Final = msgspec.msgpack.Decoder(envelope.Envelope)
@@ -73,6 +73,15 @@ def end_seq(payload: BytesLike) -> int:
     """
     found = envelope.decode(payload, check_crc=False)
     return found.first_seq + found.count
+
+
+def _fingerprint(record: memoryview) -> int:
+    """Return 32 bits that tell records apart.
+
+    The checksum of an envelope's content stands in its first 48 bytes, so these and the length are
+    enough, and cost nothing beside the checksum over all of it that `decode` computes anyway.
+    """
+    return crc32c(record[:64], len(record) & 0xFFFFFFFF)
 
 
 def _why_unreadable(payload: BytesLike) -> Status:
@@ -145,7 +154,7 @@ class Cell:
             raise CapacityError(str(error)) from error
         self._channels = Channels(config.max_sources)
         self.next_offset = 0
-        self._last: tuple[int, int, int] | None = None  # offset, log time, CRC32C
+        self._last: tuple[int, int, int] | None = None  # offset, log time, fingerprint
 
     # ---- applying --------------------------------------------------------------------------------
     def apply(self, offset: int, ts_ns: int, payload: BytesLike) -> Output:
@@ -215,7 +224,7 @@ class Cell:
                 f"record {offset} of the log was applied before; {self.next_offset} is the next"
             )
         gate = self._gate
-        crc = crc32c(payload)
+        payload = byte_view(payload)
         try:
             found = envelope.decode(payload)
         except FrameError:
@@ -238,12 +247,12 @@ class Cell:
             else:
                 gate.run(found.frames, ts_ns, offset, *head, output.frames, output.market_frames)
         self.next_offset = offset + 1
-        self._last = offset, ts_ns, crc
+        self._last = offset, ts_ns, _fingerprint(payload)
 
     def _drop(
-        self, status: Status, offset: int, ts_ns: int, payload: BytesLike, output: Output
+        self, status: Status, offset: int, ts_ns: int, payload: memoryview, output: Output
     ) -> None:
-        output.dead_letters.append(DeadLetter(offset, ts_ns, status, bytes(byte_view(payload))))
+        output.dead_letters.append(DeadLetter(offset, ts_ns, status, bytes(payload)))
         output.alarms.append(Alarm(offset, status, 0))
         self._gate.skip(status, offset, 0, 0, output.frames)
 
@@ -280,7 +289,11 @@ class Cell:
 
     def recognises(self, record: LogRecord) -> bool:
         """Tell whether a record is the one that was applied last: offset, log time and content."""
-        return self._last == (record.offset, record.ts_ns, crc32c(record.payload))
+        return self._last == (
+            record.offset,
+            record.ts_ns,
+            _fingerprint(byte_view(record.payload)),
+        )
 
     def applied_to(self, source: int) -> int:
         """Return the number of the last command of a numbering source that was applied; 0 = none."""
@@ -293,9 +306,9 @@ class Cell:
         O(state), a copy of all of it.
         """
         gate = self._gate
-        offset, ts_ns, crc = self._last or (-1, 0, 0)
+        offset, ts_ns, print32 = self._last or (-1, 0, 0)
         head = _HEAD.pack(
-            *(_STATE_VERSION, self.cell_id, self.next_offset, offset + 1, ts_ns, crc, 0),
+            *(_STATE_VERSION, self.cell_id, self.next_offset, offset + 1, ts_ns, print32, 0),
             *(gate.exec_seq, gate.market_seq),
         )
         return [
@@ -316,19 +329,25 @@ class Cell:
         taken when somebody asks. O(state).
         """
         digest = bytes.fromhex(self.state_hash())
+        return self.audit_of(digest, self.next_offset, self.in_seq)
+
+    def audit_of(self, digest: bytes, next_offset: int, in_seq: int) -> bytes:
+        """Return the record for `audit-logs` of a state hash (32 bytes) that somebody else took."""
         words = [int.from_bytes(digest[i : i + 8], "little") for i in range(0, 32, 8)]
         frame = pack(
             "tc_audit_event",
-            seq=self.next_offset + 1,
-            order_id=self.last_offset or 0,
+            seq=next_offset + 1,
+            order_id=max(next_offset - 1, 0),
             kind=CellKind.AUDIT,
-            in_seq=self.in_seq & 0xFFFFFFFF,
+            in_seq=in_seq & 0xFFFFFFFF,
             **{f"hash{n}": word for n, word in enumerate(words)},
         )
-        sealed = envelope.seal_events(frame, source=self.source, first_seq=self.next_offset + 1)
+        sealed = envelope.seal_events(frame, source=self.source, first_seq=next_offset + 1)
         return envelope.encode(sealed)
 
-    def snapshot_parts(self, build: str = "") -> tuple[SnapshotInfo, list[tuple[str, bytes]], bytes]:
+    def snapshot_parts(
+        self, build: str = ""
+    ) -> tuple[SnapshotInfo, list[tuple[str, bytes]], bytes]:
         """Return what `tradecore.snapshot.encode` and a snapshot store take.
 
         The snapshot's ``in_seq`` counts records of the log here: it is `next_offset`.
@@ -377,7 +396,9 @@ class Cell:
         cell = cls.__new__(cls)
         try:
             head = _HEAD.unpack(parts["cell.head"])
-            version, its_id, next_offset, behind_last, ts_ns, crc, _, exec_seq, market_seq = head
+            version, its_id, next_offset, behind_last, ts_ns, print32, _, exec_seq, market_seq = (
+                head
+            )
             if version != _STATE_VERSION:
                 raise SnapshotError(f"cell state of version {version}; use the build that wrote it")
             if cell_id not in (None, its_id):
@@ -390,5 +411,5 @@ class Cell:
             raise SnapshotError(f"not the state of a cell: {error}") from None
         cell._gate.exec_seq, cell._gate.market_seq = exec_seq, market_seq
         cell.next_offset = next_offset
-        cell._last = (behind_last - 1, ts_ns, crc) if behind_last else None
+        cell._last = (behind_last - 1, ts_ns, print32) if behind_last else None
         return cell

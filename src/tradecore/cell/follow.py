@@ -181,9 +181,7 @@ class FrameReader:
                 )
         return frames[size:]
 
-    def _split(
-        self, offset: int, data: memoryview | bytes, seq: int
-    ) -> tuple[list[Batch], int]:
+    def _split(self, offset: int, data: memoryview | bytes, seq: int) -> tuple[list[Batch], int]:
         """Return the whole batches in front of `data`, and their length in bytes."""
         batches: list[Batch] = []
         if not data:
