@@ -104,9 +104,13 @@ def test_process_that_dies_in_its_work_on_files_cleans_nothing_up() -> None:
     process = Process("p")
     store = SnapshotStore(FOLDER, source=1, ops=SimFiles(disk, process))
     disk.faults.rates["kill_in_disk"] = 0.4
-    with pytest.raises(Killed):
+
+    def save_for_ever() -> None:
         for number in range(100):
             store.save(SnapshotInfo(source=1, in_seq=number), [("state", b"s" * 100)])
+
+    with pytest.raises(Killed):
+        save_for_ever()
     assert not process.alive
     with pytest.raises(Killed):
         store.list()

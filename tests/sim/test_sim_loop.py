@@ -152,8 +152,11 @@ def test_world_in_which_nothing_is_left_to_happen_is_stuck() -> None:
 
 def test_program_that_spins_is_stuck() -> None:
     async def main(loop: SimLoop) -> None:
-        while True:
-            await asyncio.sleep(0)
+        loop.call_soon(spin, loop)
+        await asyncio.sleep(1)
+
+    def spin(loop: SimLoop) -> None:
+        loop.call_soon(spin, loop)
 
     with pytest.raises(Stuck, match="spins"):
         play(main)

@@ -1,4 +1,4 @@
-"""What happens to machines: kills, power cuts, pauses, zombies, flipped bits, by chance and on time."""
+"""What happens to machines by chance: kills, power cuts, pauses, zombies, flipped bits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from tradecore.errors import SnapshotError
 from tradecore.snapshot import decode
-
 from tradecore_shells.sim.disk import Disk
 from tradecore_shells.sim.nodes import Node
 

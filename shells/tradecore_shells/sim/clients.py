@@ -15,7 +15,6 @@ from typing import Final
 from tradecore.codes import CommandKind, LimitField, Scope
 from tradecore.envelope import encode, encode_compact, seal
 from tradecore.testing import build
-
 from tradecore_shells.plumbing.ports import TRADING_COMMANDS, Clock, RetryableError
 from tradecore_shells.sim.faults import Faults
 from tradecore_shells.sim.log import SimLog
@@ -180,7 +179,8 @@ class Trader:
             orders |= {order_id: qty, other: qty}
             self._journal.lists[other] = order_id
             members = [self._order(order_id, qty, side=2, px=MIDDLE + 30)]
-            members += [self._order(other, qty, side=2, ord_type=3, px=MIDDLE - 60, stop_px=MIDDLE - 30)]
+            stop = {"ord_type": 3, "px": MIDDLE - 60, "stop_px": MIDDLE - 30}
+            members += [self._order(other, qty, side=2, **stop)]
             return build.order_list(
                 members, contingency=1, account_id=self.account, instrument_id=1,
                 list_id=order_id, session_id=self.session,
@@ -195,7 +195,7 @@ class Trader:
         rng = self._rng
         given: dict[str, int] = {
             "account_id": self.account,
-            "instrument_id": 1 if "stop_px" in fields or "ord_type" in fields else rng.choice((0, 1, 1)),
+            "instrument_id": rng.choice((0, 1, 1)),
             "order_id": order_id,
             "order_qty": qty,
             "px": self._px(),
@@ -271,7 +271,9 @@ class Operator:
     async def send(self, *commands: bytes) -> None:
         """Send commands as the next envelope and wait until the log has them."""
         payload = self._sealed(b"".join(commands), self._next_seq)
-        while not await self._append(payload):
+        while True:
+            if await self._append(payload):
+                break
             await asyncio.sleep(self._rng.uniform(0.01, 0.2))
         self._next_seq += len(commands)
         self._sent.append(payload)
@@ -289,7 +291,10 @@ class Operator:
 
     async def _set_up(self) -> None:
         rng, quote = self._rng, QUOTE_ASSET
-        fees = {"maker_fee_ppm": rng.choice((0, -50, 100)), "taker_fee_ppm": rng.choice((0, 250, 7_777))}
+        fees = {
+            "maker_fee_ppm": rng.choice((0, -50, 100)),
+            "taker_fee_ppm": rng.choice((0, 250, 7_777)),
+        }
         await self.send(
             build.instrument(instrument_id=0, base_asset=1, quote_asset=quote, **fees),
             build.instrument(
@@ -313,9 +318,7 @@ class Operator:
 
     def _deposit(self, amount: int, account: int | None = None) -> bytes:
         who = self.accounts[0] if account is None else account
-        return build.admin(
-            CommandKind.DEPOSIT, account_id=who, asset_id=QUOTE_ASSET, amount=amount
-        )
+        return build.admin(CommandKind.DEPOSIT, account_id=who, asset_id=QUOTE_ASSET, amount=amount)
 
     async def _pay(self, account: int, amount: int) -> None:
         await self.send(self._deposit(amount, account))
@@ -350,5 +353,7 @@ class Operator:
             for phase in (4, 1, 2):
                 await self.send(build.admin(CommandKind.SET_PHASE, instrument_id=0, phase=phase))
         else:
-            await self.send(build.admin(CommandKind.MASS_CANCEL, account_id=rng.choice(self.accounts),
-                                        instrument_id=0xFFFFFFFF))  # fmt: skip
+            who = rng.choice(self.accounts)
+            await self.send(
+                build.admin(CommandKind.MASS_CANCEL, account_id=who, instrument_id=0xFFFFFFFF)
+            )

@@ -1,4 +1,4 @@
-"""What the executions of a world say, read frame by frame with nothing but the layout of the header."""
+"""What the executions of a world say, read with nothing but the layout of the header."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Event(NamedTuple):
 
 def read_event(frame: bytes) -> Event:
     """Take a frame apart."""
-    *head, b0, b1, b2, b3 = _HEAD.unpack(frame)
-    return Event(*head, (b0, b1, b2, b3))
+    head = _HEAD.unpack(frame)
+    return Event._make((*head[:8], head[8:]))
 
 
 class Facts:

@@ -89,14 +89,14 @@ class SimLog:
     broker : Broker
     process : Process, optional
         Whose it is; none for tools of the world.
-    seed : int
+    seed : str
         Of delays and sizes.
     slow : float
         Factor on the delay of reads: a slow reader.
     """
 
     def __init__(
-        self, broker: Broker, process: Process | None = None, seed: int = 0, slow: float = 1.0
+        self, broker: Broker, process: Process | None = None, seed: str = "", slow: float = 1.0
     ) -> None:
         self._broker = broker
         self._loop = broker.loop

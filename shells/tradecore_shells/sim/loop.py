@@ -17,6 +17,7 @@ import contextlib
 import contextvars
 import heapq
 import random
+from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
@@ -123,6 +124,11 @@ class SimLoop(asyncio.BaseEventLoop):
         Exceptions that nobody looked at, of living processes.
     """
 
+    # What BaseEventLoop keeps and its type stubs do not name.
+    _ready: deque[asyncio.Handle]
+    _scheduled: list[Any]
+    _timer_cancelled_count: int
+
     def __init__(self, seed: int = 0) -> None:
         super().__init__()
         self.now = 0.0
@@ -133,7 +139,7 @@ class SimLoop(asyncio.BaseEventLoop):
         self._selector = _NoSelector()
         self._spin = 0
         self._graveyard: list[Process] = []
-        self.set_task_factory(self._make_task)  # type: ignore[arg-type]
+        self.set_task_factory(self._make_task)
         self.set_exception_handler(self._note)
 
     def __del__(self) -> None:  # type: ignore[override]
@@ -174,13 +180,13 @@ class SimLoop(asyncio.BaseEventLoop):
     def _write_to_self(self) -> None:
         """There is nobody to wake."""
 
-    def call_soon_threadsafe(
+    def call_soon_threadsafe(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: Any = None
     ) -> asyncio.Handle:
         """Do what `call_soon` does: there are no threads."""
         return self.call_soon(callback, *args, context=context)
 
-    def run_in_executor(
+    def run_in_executor(  # type: ignore[override]
         self, executor: Any, func: Callable[..., Any], *args: Any
     ) -> asyncio.Future[Any]:
         """Carry out `func` at a later moment, at once and whole; its process may be dead by then.
@@ -199,13 +205,14 @@ class SimLoop(asyncio.BaseEventLoop):
                 future.set_result(result)
 
         def work() -> None:
+            result, failed = None, None
             try:
-                outcome = (func(*args), None)
+                result = func(*args)
             except Killed:
                 return
             except BaseException as error:  # the thread's exception is the caller's
-                outcome = (None, error)
-            self.call_later(self._rng.choice((0.0, 0.0002, 0.002)), deliver, *outcome)
+                failed = error
+            self.call_later(self._rng.choice((0.0, 0.0002, 0.002)), deliver, result, failed)
 
         self.call_later(self._rng.choice((0.0, 0.0005, 0.004)), work)
         return future
@@ -236,7 +243,7 @@ class SimLoop(asyncio.BaseEventLoop):
             handle = ready.popleft()
             if handle._cancelled:
                 continue
-            process = handle._context.get(_PROCESS)
+            process = handle._context.get(_PROCESS)  # type: ignore[attr-defined]
             if process is not None:
                 if not process.alive:
                     continue
@@ -292,7 +299,7 @@ class SimLoop(asyncio.BaseEventLoop):
                 coro = task.get_coro()
                 # Whatever a dead program says in its `finally` blocks is said to nobody.
                 with contextlib.suppress(Exception, Killed):
-                    coro.close()  # type: ignore[union-attr]
+                    coro.close()
             process.tasks.clear()
         self._graveyard.clear()
 

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from tradecore.errors import EngineFault, TradecoreError
-
 from tradecore_shells.plumbing.runtime import FencedError
 from tradecore_shells.sim.disk import Disk
 from tradecore_shells.sim.loop import Process, SimLoop

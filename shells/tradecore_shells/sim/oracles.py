@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tradecore.envelope import decode
-
 from tradecore_shells.plumbing.ports import EXECUTIONS, MARKET_DATA
 from tradecore_shells.sim.facts import Facts
 from tradecore_shells.sim.orders import orders_once
@@ -25,7 +24,9 @@ __all__ = ["judge", "numbered_frames"]
 _FRAME = 64
 
 
-def numbered_frames(broker: Broker, topic: str, partition: int, source: int) -> tuple[list[bytes], list[str]]:
+def numbered_frames(
+    broker: Broker, topic: str, partition: int, source: int
+) -> tuple[list[bytes], list[str]]:
     """Return the frames of a numbered topic in order of their numbers, from 1, and what is wrong.
 
     Whatever was written twice must be the same both times, and no number may be missing.
@@ -58,10 +59,11 @@ def judge(world: World) -> list[str]:
         wrong += found or _equals(topic, frames, expected, replay.needed[topic])
     wrong += replay.hashes(world)
     wrong += replay.dead_letters(world)
-    wrong += replay.conserved(world)
+    wrong += replay.conserved()
     wrong += replay.naive(world)
     facts = Facts(replay.executions)
     wrong += facts.time_is_monotone()
+    wrong += facts.liquidation_shrinks()
     wrong += orders_once(world.journal, facts)
     return wrong
 

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from tradecore.cell import Cell
 from tradecore.envelope import decode
-
+from tradecore.errors import EngineFault
+from tradecore.testing.cell_oracle import NaiveCell
+from tradecore.testing.oracle import OracleEngine
 from tradecore_shells.plumbing.ports import (
     EXECUTIONS,
     MARKET_DATA,
@@ -21,6 +23,14 @@ if TYPE_CHECKING:
 __all__ = ["Replay"]
 
 _FRAME = 64
+
+
+class _NaiveEngine(OracleEngine):
+    """The oracle where a naive cell expects an engine; it is asked for events only."""
+
+    def depth(self, instrument_id: int, side: int, most: int) -> list[tuple[int, int, int]]:
+        """Return no levels: market data is compared between real cells."""
+        return []
 
 
 class Replay:
@@ -69,21 +79,44 @@ class Replay:
         for offset, found, where in world.states():
             expected = self._hashes.get(offset, "beyond the end of the log")
             if found != expected:
-                wrong.append(f"O1 {where} at offset {offset}: state {found[:16]}, a replay has {expected[:16]}")
+                wrong.append(
+                    f"O1 {where} at offset {offset}: state {found[:16]}, "
+                    f"a replay has {expected[:16]}"
+                )
         return wrong[:3]
 
     def dead_letters(self, world: World) -> list[str]:
         """Judge that every record nobody could read has a copy among the dead letters."""
         topic = dead_letters(TRADING_COMMANDS)
         kept = len(world.broker.partition(topic, world.partition).all)
-        return [f"{len(self._letters)} unreadable records, {kept} dead letters"] if kept < len(self._letters) else []
+        return (
+            [f"{len(self._letters)} unreadable records, {kept} dead letters"]
+            if kept < len(self._letters)
+            else []
+        )
 
-    def conserved(self, world: World) -> list[str]:
-        """Judge O3, O4: nothing is made or lost, holds fit the orders."""
+    def conserved(self) -> list[str]:
+        """Judge O3 and O4: nothing is made or lost, holds and books fit the orders."""
+        try:
+            self.cell.engine.check()
+        except EngineFault as fault:
+            return [f"O3 {fault}"]
         return []
 
     def naive(self, world: World) -> list[str]:
-        """Judge O7: the naive cell says the same."""
+        """Judge O7: the naive cell around the naive engine says the same, frame for frame."""
+        cell = NaiveCell(world.config)
+        cell.engine = _NaiveEngine(world.config.engine)  # type: ignore[assignment]
+        said = b"".join(
+            cell.apply(record.offset, record.ts_ns, bytes(record.payload))[0]
+            for record in self._records
+        )
+        expected = b"".join(self.executions)
+        if said == expected:
+            return []
+        for at in range(0, max(len(said), len(expected)), _FRAME):
+            if (have := expected[at : at + _FRAME]) != (want := said[at : at + _FRAME]):
+                return [f"O7 frame {at // _FRAME + 1} is {have.hex()}, the rules say {want.hex()}"]
         return []
 
 

@@ -1,4 +1,4 @@
-"""Running seeds: one with its story, many with their counters, all of a range on several processes."""
+"""Running seeds: one with its story, many with their counters, on several processes."""
 
 from __future__ import annotations
 

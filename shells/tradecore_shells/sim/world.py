@@ -17,7 +17,6 @@ from typing import Any, Final
 from tradecore.cell import CellConfig
 from tradecore.engine import EngineConfig
 from tradecore.storage import SnapshotStore
-
 from tradecore_shells.plumbing.observe import NoMetrics
 from tradecore_shells.plumbing.ports import TRADING_COMMANDS
 from tradecore_shells.plumbing.snapshots import DirectSnapshots
@@ -221,8 +220,9 @@ class World:
         self.chaos.stop()
         self.broker.stalled_until = self.loop.now
         assert self.operator is not None
-        for one in (self.operator, *self.traders):
-            one.stopping = True
+        self.operator.stopping = True
+        for trader in self.traders:
+            trader.stopping = True
         await asyncio.wait(people)
         for task in people:
             task.result()
