@@ -101,8 +101,8 @@ def changes(seq: int = 1, user: int = 7, amount: int = 100, qty: int = 3) -> Cha
         ledger=rows(LEDGER, {**who, "seq": seq + 1, "cash_delta": amount}),
         positions=rows(
             POSITION,
-            {**who, "instrument_id": 5, "qty": qty, "cost": -9, "realised": 2, "fees": 1, "bought": qty,
-             "fills": 1, "seq": seq, "ts_ns": seq},
+            {**who, "instrument_id": 5, "qty": qty, "cost": -9, "realised": 2, "fees": 1,
+             "bought": qty, "fills": 1, "seq": seq, "ts_ns": seq},
         ),
         balances=rows(BALANCE, {**who, "asset_id": 0, "amount": amount, "seq": seq + 1}),
         prints=rows(PRINT, {"instrument_id": 5, "px": 100 + seq, "seq": seq}),
@@ -149,7 +149,7 @@ def test_batch_without_rows_moves_the_consumer(world: World) -> None:
 def test_batch_from_another_place_changes_nothing(world: World) -> None:
     async def body(store: PortfolioStore) -> None:
         assert await store.apply(batch(START, ONE, changes()))
-        for wrong in (START, Place(1, 11, 5), Place(2, 10, 5)):
+        for wrong in (START, Place(1, 11, 5), Place(1, 9, 5)):
             assert not await store.apply(batch(wrong, TWO, changes(seq=50)))
         assert await store.place(PORTFOLIO, 0) == ONE
         (fills,) = await store.read("fills")
@@ -157,6 +157,15 @@ def test_batch_from_another_place_changes_nothing(world: World) -> None:
         place, book = await store.load(0)
         assert place == ONE
         assert book.balances.table["amount"].tolist() == [100]
+
+    play(world, body)
+
+
+def test_place_is_known_by_its_number_whatever_record_it_was_read_from(world: World) -> None:
+    async def body(store: PortfolioStore) -> None:
+        assert await store.apply(batch(START, ONE))
+        assert await store.apply(batch(ONE._replace(next_offset=99), TWO))
+        assert await store.place(PORTFOLIO, 0) == TWO
 
     play(world, body)
 

@@ -48,14 +48,15 @@ _WRITTEN: Final[tuple[TableName, ...]] = (
 # nothing. A new consumer's row is made in the same way: of two makers one meets the key.
 _MOVE: Final = """
 WITH moved AS (
-    UPDATE consumer_offset SET next_offset = $5, next_seq = $6, ts_ns = $7
-    WHERE consumer = $1 AND partition = $2 AND next_offset = $3 AND next_seq = $4 RETURNING 1
+    UPDATE consumer_offset SET next_offset = $4, next_seq = $5, ts_ns = $6
+    WHERE consumer = $1 AND partition = $2 AND next_seq = $3 RETURNING 1
 ), made AS (
     INSERT INTO consumer_offset
-    SELECT $1, $2, $5, $6, $7 WHERE $3 = 0 AND $4 = 1 AND NOT EXISTS (SELECT 1 FROM moved)
+    SELECT $1::text, $2::integer, $4::bigint, $5::bigint, $6::bigint
+    WHERE $3::bigint = 1 AND NOT EXISTS (SELECT 1 FROM moved)
     ON CONFLICT DO NOTHING RETURNING 1
 ), won AS (SELECT 1 FROM moved UNION ALL SELECT 1 FROM made)"""
-_MOVE_ARGS: Final = 7
+_MOVE_ARGS: Final = 6
 
 
 def _insert(table: TableName, first: int) -> str:
@@ -228,8 +229,8 @@ _SESSIONS_SQL: Final = (
     _MOVE
     + """, sessions_in AS (
     INSERT INTO sessions (user_id, session_id, account_id, label, opened_ts_ns, closed_ts_ns)
-    SELECT * FROM unnest($8::bigint[], $9::bigint[], $10::bigint[], $11::text[], $12::bigint[],
-                         $13::bigint[])
+    SELECT * FROM unnest($7::bigint[], $8::bigint[], $9::bigint[], $10::text[], $11::bigint[],
+                         $12::bigint[])
     WHERE EXISTS (SELECT 1 FROM won)
     ON CONFLICT (user_id, session_id) DO UPDATE SET
         label = CASE WHEN sessions.opened_ts_ns = 0 THEN excluded.label ELSE sessions.label END,
@@ -242,7 +243,7 @@ _SESSIONS_SQL: Final = (
 
 
 def _move_args(consumer: str, partition: int, before: Place, after: Place) -> list[Any]:
-    return [consumer, partition, before.next_offset, before.next_seq, *after]
+    return [consumer, partition, before.next_seq, *after]
 
 
 def _query(

@@ -74,9 +74,12 @@ class Place(NamedTuple):
     Parameters
     ----------
     next_offset : int
-        Record of the topic from which to read on.
+        Record of the topic from which to read on. A hint: a cell that was restarted writes frames
+        again, so two consumers may know different records with the same frame.
     next_seq : int
-        Number of the first frame that was not applied; frames before it are passed over.
+        Number of the first frame that was not applied; frames before it are passed over. This is
+        what is compared. For `user-events`, whose records have no numbers, one more than the
+        offset.
     ts_ns : int
         Log time of the last batch that was applied.
     """
@@ -98,7 +101,7 @@ class Batch:
     partition : int
         Of `executions`; also the cell.
     before, after : Place
-        Nothing happens unless the consumer stands at `before`.
+        Nothing happens unless the consumer stands at the `next_seq` of `before`.
     changes : Changes
     equity : Table
         Samples due at `before`; see `tradecore.portfolio.marks`.

@@ -136,7 +136,7 @@ class DictStore:
     # ------------------------------------------------------------------------------------ inside
     def _move(self, consumer: str, partition: int, before: Place, after: Place) -> bool:
         at = self.places.get((consumer, partition), START)
-        if at[:2] != before[:2]:
+        if at.next_seq != before.next_seq:
             return False
         self.places[consumer, partition] = after
         return True

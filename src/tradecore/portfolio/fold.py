@@ -11,6 +11,7 @@ margin.md section 3 say what is removed and what is opened; `realised` is what t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,7 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tradecore import dtypes
-from tradecore.codes import CellKind, CommandKind, EventKind, FillFlag
+from tradecore.cell.follow import Batch
+from tradecore.codes import CommandKind, EventKind, FillFlag
 from tradecore.errors import DataError, FrameError
 from tradecore.portfolio.columns import (
     BALANCE_DELTA,
@@ -31,7 +33,7 @@ from tradecore.portfolio.columns import (
 )
 from tradecore.portfolio.terms import IntArray, Terms
 
-__all__ = ["IDENTITY", "MAKER", "TAKER", "Changes", "Owners", "fold", "group_by"]
+__all__ = ["IDENTITY", "MAKER", "TAKER", "Changes", "Owners", "fold", "fold_batches", "group_by"]
 
 TAKER: Final = 1
 MAKER: Final = 2
@@ -51,6 +53,10 @@ class Owners:
         listed = user_of or {}
         self._accounts = np.array(sorted(listed), dtype=np.int64)
         self._users = np.array([listed[key] for key in sorted(listed)], dtype=np.int64)
+
+    def of(self, account_id: int) -> int:
+        """Return the user of one account."""
+        return int(self(np.array([account_id], dtype=np.int64))[0])
 
     def __call__(self, account_id: IntArray) -> IntArray:
         """Return the users of accounts."""
@@ -127,14 +133,6 @@ def _i64(values: npt.NDArray[np.integer]) -> IntArray:
     return values.astype(np.int64)
 
 
-def _times(frames: Table, kinds: npt.NDArray[np.uint8]) -> IntArray:
-    """Log time of every frame: that of the BATCH frame before it, 0 where there is none."""
-    heads = kinds == CellKind.BATCH
-    known = np.concatenate(([0], _i64(frames[heads].view(dtypes.BATCH_EVENT)["ts_ns"])))
-    times: IntArray = known[np.cumsum(heads)]
-    return times
-
-
 def _pair(kinds: npt.NDArray[np.uint8]) -> tuple[IntArray, IntArray, IntArray]:
     """Return (rows of SETTLED, row of its FILL, role)."""
     settled = np.flatnonzero(kinds == EventKind.SETTLED)
@@ -151,18 +149,37 @@ def _pair(kinds: npt.NDArray[np.uint8]) -> tuple[IntArray, IntArray, IntArray]:
     return settled, fill, role
 
 
+def fold_batches(
+    batches: Sequence[Batch], terms: Terms, *, cell: int = 0, owners: Owners = IDENTITY
+) -> Changes:
+    """Return what the batches of an execution stream change, each with its log time; as `fold`."""
+    if not batches:
+        return fold(np.empty(0, dtypes.EVENT), terms, cell=cell, owners=owners)
+    counts = [len(batch.events) for batch in batches]
+    times = np.repeat(np.array([batch.ts_ns for batch in batches], dtype=np.int64), counts)
+    events = np.concatenate([batch.events for batch in batches])
+    return fold(events, terms, ts_ns=times, cell=cell, owners=owners)
+
+
 def fold(
-    frames: npt.NDArray[np.void], terms: Terms, *, cell: int = 0, owners: Owners = IDENTITY
+    frames: npt.NDArray[np.void],
+    terms: Terms,
+    *,
+    ts_ns: IntArray | int = 0,
+    cell: int = 0,
+    owners: Owners = IDENTITY,
 ) -> Changes:
     """Return what a run of event frames changes.
 
     Parameters
     ----------
     frames : ndarray of `tradecore.EVENT`
-        Frames of one cell in their order, whole batches (BATCH frame and all its events); frames
-        that move no money are passed over.
+        Frames of one cell in their order, all events of each command; frames that move no money
+        are passed over.
     terms : Terms
         Of every instrument that trades.
+    ts_ns : ndarray of int64, shape (frames,), or int
+        Log time of each.
     cell : int
         Number of the cell, copied into every row.
     owners : Owners
@@ -183,7 +200,7 @@ def fold(
         raise FrameError(f"event frames are needed, not {frames.dtype}")
     frames = np.ascontiguousarray(frames)
     kinds = frames["kind"]
-    times = _times(frames, kinds)
+    times = np.broadcast_to(np.asarray(ts_ns, dtype=np.int64), len(frames))
     fills, signed_notional = _fills(frames, kinds, times, terms, cell, owners)
     ledger = _ledger(frames, kinds, times, cell, owners)
     return Changes(

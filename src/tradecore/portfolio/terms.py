@@ -80,6 +80,7 @@ class Terms:
         for row in rows:
             if known.setdefault(row.instrument_id, row) != row:
                 raise ConfigError(f"instrument {row.instrument_id} is defined in two ways")
+        self._by_id = known
         self.rows = [known[key] for key in sorted(known)]
         columns = np.array([tuple(row) for row in self.rows], dtype=np.int64).reshape(-1, 6)
         self.ids: IntArray = columns[:, 0].copy()
@@ -133,13 +134,18 @@ class Terms:
         else:
             wrong = np.ones(len(instrument_id), dtype=np.bool_)
         if wrong.any():
-            unknown = int(np.asarray(instrument_id)[wrong][0])
-            raise DataError(
-                f"events name instrument {unknown}, which is not in the catalog: add it to the "
-                "service's instruments and start again"
-            )
+            raise _unknown(int(np.asarray(instrument_id)[wrong][0]))
         return at
 
     def one(self, instrument_id: int) -> InstrumentTerms:
         """Return one instrument's terms; DataError when it is not here."""
-        return self.rows[int(self.find(np.array([instrument_id], dtype=np.int64))[0])]
+        if instrument_id not in self._by_id:
+            raise _unknown(instrument_id)
+        return self._by_id[instrument_id]
+
+
+def _unknown(instrument_id: int) -> DataError:
+    return DataError(
+        f"events name instrument {instrument_id}, which is not in the catalog: add it to the "
+        "service's instruments and start again"
+    )
