@@ -27,7 +27,7 @@ _TIMER, _BOOK, _TRADE, _ORDER = 1, 2, 3, 4
 _FILL: Final = int(EventKind.FILL)
 
 
-class _Stopped(Exception):  # noqa: N818 - not an error: the strategy has seen enough
+class _Stopped(Exception):
     """The strategy asked for the end."""
 
 
