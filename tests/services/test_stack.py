@@ -155,7 +155,7 @@ def test_two_processes_share_one_start(stack: Stack) -> None:
         "state = Lease(Stack(Path(sys.argv[1]), kinds=KINDS)).take();"
         "print(sorted((n, e['pid']) for n, e in state['servers'].items()))"
     )
-    path = os.pathsep.join(map(str, (ROOT, ROOT / "shells", ROOT / "tests" / "services")))
+    path = os.pathsep.join([str(ROOT / "tests" / "services"), *sys.path])
     children = [
         subprocess.Popen(
             [sys.executable, "-c", program, str(stack.root)],
