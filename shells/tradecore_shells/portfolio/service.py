@@ -16,6 +16,7 @@ from tradecore.catalog import Catalog
 from tradecore.cell import FrameReader, Position, StreamError, source_of
 from tradecore.errors import ConfigError
 from tradecore.portfolio.document import document_of, encode_document, portfolio_key
+from tradecore.portfolio.equity import warm_up
 from tradecore.portfolio.marks import Marks
 from tradecore.portfolio.terms import Terms
 from tradecore_shells.plumbing.observe import MetricsPort, event
@@ -140,6 +141,8 @@ class PortfolioService:
             The sentence says why; a new start continues where the store stands.
         """
         budget = self._settings.retry_s
+        if self._settings.equity_every_s:
+            warm_up()
         await retrying(
             lambda: self._store.open(self._catalog), "opening the database", budget_s=budget
         )

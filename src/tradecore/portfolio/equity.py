@@ -17,7 +17,7 @@ from tradecore.portfolio.columns import EQUITY, Table, empty, table_of
 from tradecore.portfolio.fold import group_by
 from tradecore.portfolio.terms import IntArray, Terms
 
-__all__ = ["Rate", "rates_to", "sample_times", "value_book"]
+__all__ = ["Rate", "rates_to", "sample_times", "value_book", "warm_up"]
 
 
 class Rate(NamedTuple):
@@ -104,6 +104,14 @@ def _profit(book: Book, terms: Terms, px: Mapping[int, int]) -> tuple[Table, Int
     )
     unknown = (marked.pnl == UNMARKED) | ((prices[at] == 0) & (rows["qty"] != 0))
     return rows, np.where(unknown, 0, marked.pnl), unknown.astype(np.int64)
+
+
+def warm_up() -> None:
+    """Compile the marking kernel now (seconds, once a process) and not in front of a sample."""
+    from tradecore.kernels.marking import mark_positions
+
+    one = np.ones(1, dtype=np.int64)
+    mark_positions(one, one, np.zeros(1, dtype=np.uint32), one, one)
 
 
 def value_book(
