@@ -1,4 +1,4 @@
-"""Random logs for cells: orders with sessions, envelopes that come twice, too early, or in pieces."""
+"""Random logs for cells: orders with sessions, envelopes that come twice, early or damaged."""
 
 from __future__ import annotations
 

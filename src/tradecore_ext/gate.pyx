@@ -1,19 +1,20 @@
 """What stands between the log and the engine: one pass over a record in, one pass over its events out.
 
-Owner of: the session rule, the memory of order ids (recents.pxd), log time in commands, the numbers of execution and
-market-data frames, market data (tape.pxd).  All memory but the output buffers is mapped at construction.
+Owner of: memory, the numbers of execution and market-data frames, the saved form.  What is admitted is admission.pxd's,
+market data tape.pxd's.  All memory but the output buffers is mapped at construction.
 Called by: tradecore.cell.Cell, which owns envelopes, sources and snapshots.
 """
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport free
-from libc.string cimport memcpy, memmove, memset
+from libc.string cimport memcpy
 
 cimport cython
 
+from tradecore_ext.admission cimport *
 from tradecore_ext.engine cimport tc_apply, tc_event_count, tc_events, tc_fault, tc_in_seq, tc_now
 from tradecore_ext.framebuf cimport Frames, frames_next, frames_reserve
-from tradecore_ext.mathx cimport fold_mul, prefetch, unlikely
+from tradecore_ext.mathx cimport fold_mul
 from tradecore_ext.memory cimport map_memory, unmap_memory
 from tradecore_ext.recents cimport *
 from tradecore_ext.tape cimport *
@@ -23,24 +24,7 @@ from tradecore_ext.engine import Kernel
 
 cdef enum:
     MOST_FRAMES = 1 << 20   # in one record: envelope.MAX_FRAMES
-    BLOCK = 32              # commands whose buckets are fetched together
     MAPS = 12
-
-
-cdef struct Staged:
-    uint64_t at             # frame index in the record
-    uint64_t terms
-    uint32_t tag
-    uint16_t frames
-    uint16_t kind
-
-
-cdef struct Added:          # an order id remembered by the record at hand, in command order
-    uint64_t order_id
-    uint32_t account_id
-    uint32_t slot
-    uint32_t command        # which command of those that reach the engine, from 0
-    uint32_t reserved0
 
 
 @cython.final
@@ -103,18 +87,6 @@ cdef uint64_t table_bits(uint64_t n) noexcept nogil:
     return k
 
 
-cdef inline bint numbered(uint64_t order_id) noexcept nogil:
-    """Whether an id can be a client's: others are refused by the engine's frame check."""
-    return order_id - 1 < <uint64_t>0x7FFFFFFFFFFFFFFF
-
-
-cdef inline bint wrong_session(uint64_t order_id, uint32_t session_id, bint may_omit) noexcept nogil:
-    """Whether a command names another session than its id carries. Only cancel and replace may name none."""
-    if session_id == 0:
-        return not may_omit
-    return order_id >> 32 != session_id
-
-
 @cython.final
 cdef class Gate:
     """The gate of one engine.
@@ -134,19 +106,11 @@ cdef class Gate:
     depth_levels, depth_ns : int
         Levels of a side in a depth picture (1 to 64), and the interval of log time; 0 ns = no pictures.
     """
-    cdef Recents r
+    cdef Admission a
     cdef Tape t
-    cdef tc_command* commands
-    cdef tc_repeat_event* answer
-    cdef uint32_t* answer_slot
-    cdef Added* added
-    cdef uint64_t n_answers
-    cdef uint64_t n_added
-    cdef uint64_t n_commands
     cdef uint64_t n_events
     cdef void* handle
     cdef object engine
-    cdef bint sessions
     cdef bint broken
     cdef void* maps[MAPS]
     cdef uint64_t map_bytes[MAPS]
@@ -154,8 +118,6 @@ cdef class Gate:
     cdef public uint64_t exec_seq
     cdef public uint64_t market_seq
     cdef readonly uint64_t events
-    cdef readonly uint64_t repeated
-    cdef readonly uint64_t refused
     cdef readonly uint32_t fenced
 
     def __cinit__(
@@ -171,27 +133,27 @@ cdef class Gate:
             raise ValueError(f"depth_levels is {depth_levels}; it must be 1 to {DEPTH_MOST}")
         self.engine = engine
         self.handle = <void*><uintptr_t>engine.handle
-        self.sessions = sessions
+        self.a.sessions = sessions
         self.exec_seq = 1
         self.market_seq = 1
         bits = table_bits(recent_orders)
-        self.r.capacity = recent_orders
-        self.r.mask = <uint32_t>((<uint64_t>1 << bits) - 1)
-        self.r.shift = <uint32_t>(32 - bits)
-        self.r.key0 = fold_mul(id_seed ^ <uint64_t>0xA5A3564E27C7B8D1, <uint64_t>0xE7037ED1A0B428DB)
-        self.r.key1 = fold_mul(id_seed ^ <uint64_t>0x8EBC6AF09C88C6E3, <uint64_t>0x589965CC75374CC3)
-        self.r.entry = <Recent*>self.take(recent_orders, sizeof(Recent))
-        self.r.bucket = <uint64_t*>self.take(<uint64_t>self.r.mask + 1, sizeof(uint64_t))
+        self.a.r.capacity = recent_orders
+        self.a.r.mask = <uint32_t>((<uint64_t>1 << bits) - 1)
+        self.a.r.shift = <uint32_t>(32 - bits)
+        self.a.r.key0 = fold_mul(id_seed ^ <uint64_t>0xA5A3564E27C7B8D1, <uint64_t>0xE7037ED1A0B428DB)
+        self.a.r.key1 = fold_mul(id_seed ^ <uint64_t>0x8EBC6AF09C88C6E3, <uint64_t>0x589965CC75374CC3)
+        self.a.r.entry = <Recent*>self.take(recent_orders, sizeof(Recent))
+        self.a.r.bucket = <uint64_t*>self.take(<uint64_t>self.a.r.mask + 1, sizeof(uint64_t))
         self.t.max_instruments = max_instruments
         self.t.levels = depth_levels
         self.t.depth_ns = depth_ns
         self.t.quote = <Quote*>self.take(max_instruments, sizeof(Quote))
         self.t.mark = <uint8_t*>self.take(max_instruments, 1)
         self.t.touched = <uint32_t*>self.take(max_instruments, sizeof(uint32_t))
-        self.commands = <tc_command*>self.take(MOST_FRAMES, sizeof(tc_command))
-        self.answer = <tc_repeat_event*>self.take(MOST_FRAMES, sizeof(tc_repeat_event))
-        self.answer_slot = <uint32_t*>self.take(MOST_FRAMES, sizeof(uint32_t))
-        self.added = <Added*>self.take(MOST_FRAMES, sizeof(Added))
+        self.a.commands = <tc_command*>self.take(MOST_FRAMES, sizeof(tc_command))
+        self.a.answer = <tc_repeat_event*>self.take(MOST_FRAMES, sizeof(tc_repeat_event))
+        self.a.answer_slot = <uint32_t*>self.take(MOST_FRAMES, sizeof(uint32_t))
+        self.a.added = <Added*>self.take(MOST_FRAMES, sizeof(Added))
 
     cdef void* take(self, uint64_t count, uint64_t size) except NULL:
         """Map memory for as long as the gate lives; the system commits it on first touch."""
@@ -209,221 +171,7 @@ cdef class Gate:
         for i in range(self.n_maps):
             unmap_memory(self.maps[i], self.map_bytes[i])
 
-    # ---- in -----------------------------------------------------------------------------------------
-
-    cdef tc_repeat_event* say(self, const tc_command* c, uint8_t kind, uint16_t status, uint32_t slot) noexcept nogil:
-        """One answer of the gate; its last 32 bytes are zero."""
-        cdef tc_repeat_event* a = self.answer + self.n_answers
-        memset(a, 0, sizeof(tc_repeat_event))
-        a.order_id = c.order_id
-        a.account_id = c.account_id
-        a.instrument_id = c.instrument_id
-        a.kind = kind
-        a.status = status
-        self.answer_slot[self.n_answers] = slot
-        self.n_answers += 1
-        return a
-
-    cdef void refuse(self, const tc_command* c, uint64_t order_id, uint32_t session_id) noexcept nogil:
-        """WRONG_SESSION in the kind of refusal that the engine itself would use."""
-        cdef tc_reject_event* a
-        cdef uint8_t kind = TC_EVT_REJECTED
-        if c.kind == TC_CMD_CANCEL_ORDER:
-            kind = TC_EVT_CANCEL_REJECTED
-        elif c.kind == TC_CMD_REPLACE_ORDER:
-            kind = TC_EVT_REPLACE_REJECTED
-        a = <tc_reject_event*>self.say(c, kind, TC_STATUS_WRONG_SESSION, <uint32_t>NO_RECENT)
-        if c.kind != TC_CMD_NEW_ORDER_LIST:
-            a.side = c.side
-        a.observed = session_id
-        a.limit = <int64_t>(order_id >> 32)
-        a.command_kind = c.kind
-        self.refused += 1
-
-    cdef bint repeats(self, const tc_command* c, uint32_t tag, uint64_t terms) noexcept nogil:
-        """Whether an order's id is remembered; if so it is answered."""
-        cdef uint32_t slot = recent_find(&self.r, tag, c.account_id, c.order_id)
-        cdef uint16_t status
-        if slot == <uint32_t>NO_RECENT:
-            return False
-        status = 0 if self.r.entry[slot].terms == terms else TC_STATUS_REPEATED_OTHER_TERMS
-        self.say(c, TC_CELL_REPEATED, status, slot).side = c.side
-        self.repeated += 1
-        return True
-
-    cdef void remember(self, const tc_command* c, uint32_t tag, uint64_t terms) noexcept nogil:
-        cdef Added* a = self.added + self.n_added
-        a.slot = recent_add(&self.r, tag, c.account_id, c.order_id, terms)
-        a.order_id = c.order_id
-        a.account_id = c.account_id
-        a.command = <uint32_t>self.n_commands
-        self.n_added += 1
-
-    cdef bint admit_list(self, tc_command* h, uint64_t frames, uint64_t ts_ns) noexcept nogil:
-        """A list is one command: it passes, or is answered by one frame. One that is not well formed passes."""
-        cdef tc_command* member[3]
-        cdef uint64_t own[3]
-        cdef uint64_t terms = list_terms(h)
-        cdef uint32_t n = 0
-        cdef uint32_t k
-        cdef uint32_t tag
-        cdef uint64_t at = 1
-        cdef uint64_t j
-        while at < frames:
-            if n == 3 or h[at].kind != TC_CMD_NEW_ORDER or at + h[at].cont >= frames or not numbered(h[at].order_id):
-                return True
-            member[n] = h + at
-            own[n] = head_terms(h + at)
-            for j in range(<uint64_t>h[at].cont):
-                own[n] = more_terms(own[n], h + at + 1 + j)
-            terms = join_terms(terms, own[n])
-            n += 1
-            at += 1 + <uint64_t>h[at].cont
-        if n == 0:
-            return True
-        if self.sessions:
-            if wrong_session(h.order_id, (<tc_list*>h).session_id, False):
-                self.refuse(h, h.order_id, (<tc_list*>h).session_id)
-                return False
-            for k in range(n):
-                if wrong_session(member[k].order_id, member[k].session_id, False):
-                    self.refuse(h, member[k].order_id, member[k].session_id)
-                    return False
-        if self.repeats(member[0], recent_tag(&self.r, member[0].account_id, member[0].order_id), terms):
-            return False
-        for k in range(n):
-            member[k].ts_ns = ts_ns
-            tag = recent_tag(&self.r, member[k].account_id, member[k].order_id)
-            # An id that only a later member repeats is the engine's to refuse, and stays as it is remembered.
-            if recent_find(&self.r, tag, member[k].account_id, member[k].order_id) == <uint32_t>NO_RECENT:
-                self.remember(member[k], tag, terms if k == 0 else join_terms(terms, own[k]))
-        return True
-
-    cdef inline bint admit(self, tc_command* c, const Staged* s, uint64_t ts_ns) noexcept nogil:
-        """Whether one command reaches the engine."""
-        if s.kind == TC_CMD_NEW_ORDER:
-            if unlikely(not numbered(c.order_id)):
-                return True
-            if self.sessions and unlikely(wrong_session(c.order_id, c.session_id, False)):
-                self.refuse(c, c.order_id, c.session_id)
-                return False
-            if unlikely(self.repeats(c, s.tag, s.terms)):
-                return False
-            self.remember(c, s.tag, s.terms)
-        elif s.kind == TC_CMD_CANCEL_ORDER or s.kind == TC_CMD_REPLACE_ORDER:
-            if self.sessions and numbered(c.order_id) and unlikely(wrong_session(c.order_id, c.session_id, True)):
-                self.refuse(c, c.order_id, c.session_id)
-                return False
-        elif s.kind == TC_CMD_NEW_ORDER_LIST:
-            return self.admit_list(c, s.frames, ts_ns)
-        return True
-
-    cdef uint64_t take_in(self, uint64_t n, uint64_t ts_ns) noexcept nogil:
-        """Judge the n frames of a record in place; return how many remain in front for the engine."""
-        cdef Staged staged[BLOCK]
-        cdef Staged* s
-        cdef tc_command* c = self.commands
-        cdef uint64_t i = 0
-        cdef uint64_t out = 0
-        cdef uint32_t k
-        cdef uint32_t count
-        cdef uint32_t j
-        cdef uint32_t oldest
-        self.n_answers = 0
-        self.n_added = 0
-        self.n_commands = 0
-        while i < n:
-            count = 0
-            oldest = self.r.oldest
-            while count < <uint32_t>BLOCK and i < n:
-                s = staged + count
-                s.at = i
-                s.kind = c[i].kind
-                s.frames = <uint16_t>(1 + c[i].cont)
-                if s.frames > n - i:
-                    s.frames = <uint16_t>(n - i)
-                if s.kind == TC_CMD_NEW_ORDER:
-                    s.tag = recent_tag(&self.r, c[i].account_id, c[i].order_id)
-                    prefetch(self.r.bucket + (s.tag >> self.r.shift))
-                    s.terms = head_terms(c + i)
-                    for j in range(1, <uint32_t>s.frames):
-                        s.terms = more_terms(s.terms, c + i + j)
-                    if self.r.count == self.r.capacity:
-                        # Each of them forgets one: its bucket too.
-                        prefetch(
-                            self.r.bucket + (
-                                recent_tag(
-                                    &self.r, self.r.entry[oldest].account_id, self.r.entry[oldest].order_id
-                                ) >> self.r.shift
-                            )
-                        )
-                        oldest = recent_step(&self.r, oldest)
-                i += s.frames
-                count += 1
-            for k in range(count):
-                s = staged + k
-                c[s.at].ts_ns = ts_ns
-                if self.admit(c + s.at, s, ts_ns):
-                    if out != s.at:
-                        memmove(c + out, c + s.at, s.frames * sizeof(tc_command))
-                    out += s.frames
-                    self.n_commands += 1
-        return out
-
     # ---- out ----------------------------------------------------------------------------------------
-
-    cdef void settle(self, uint32_t before, const tc_event* v, uint64_t n, uint64_t ts_ns) noexcept nogil:
-        """Note the first answer of every order id this record added, then complete the answers of repetitions.
-
-        Events lie in the order of their commands, so both lists are walked once.
-        """
-        cdef uint64_t i
-        cdef uint64_t a = 0
-        cdef uint64_t k
-        cdef uint32_t command
-        cdef uint8_t kind
-        cdef Recent* e
-        cdef tc_repeat_event* said
-        if self.n_added:
-            for i in range(n):
-                kind = v[i].kind
-                if kind != TC_EVT_ACCEPTED and kind != TC_EVT_REJECTED:
-                    continue
-                command = v[i].in_seq - before - 1
-                while a < self.n_added and self.added[a].command < command:
-                    a += 1
-                k = a
-                while k < self.n_added and self.added[k].command == command:
-                    e = self.r.entry + self.added[k].slot
-                    # A list is refused as a whole, under its own id.
-                    if (
-                        e.answer_kind == 0 and e.order_id == self.added[k].order_id
-                        and e.account_id == self.added[k].account_id
-                        and (
-                            v[i].order_id == e.order_id or (
-                                kind == TC_EVT_REJECTED
-                                and (<tc_reject_event*>(v + i)).command_kind == TC_CMD_NEW_ORDER_LIST
-                            )
-                        )
-                    ):
-                        e.answer_seq = v[i].seq
-                        e.answer_ts_ns = ts_ns
-                        e.answer_kind = kind
-                        e.answer_status = v[i].status
-                    k += 1
-        for i in range(self.n_answers):
-            if self.answer_slot[i] == <uint32_t>NO_RECENT:
-                continue
-            said = self.answer + i
-            e = self.r.entry + self.answer_slot[i]
-            if e.order_id != said.order_id or e.account_id != said.account_id:
-                continue  # forgotten by the same record: it was larger than the memory of ids
-            said.answer_seq = e.answer_seq
-            said.answer_ts_ns = e.answer_ts_ns
-            said.answer_kind = e.answer_kind
-            said.answer_status = e.answer_status
-            if said.status == 0:
-                said.status = e.answer_status
 
     cdef tc_batch_event* head(
         self, Frames* out, uint16_t status, uint64_t offset, uint32_t source, uint64_t first_seq
@@ -446,7 +194,7 @@ cdef class Gate:
         """Write what one applied record made into both streams."""
         cdef tc_batch_event* b
         cdef tc_event* x
-        cdef uint64_t count = self.n_answers + self.n_events
+        cdef uint64_t count = self.a.n_answers + self.n_events
         cdef uint64_t at
         cdef uint64_t k
         cdef uint64_t now = tc_now(self.handle)
@@ -458,8 +206,8 @@ cdef class Gate:
         x = frames_reserve(out, count)
         if x == NULL:
             return
-        memcpy(x, self.answer, self.n_answers * sizeof(tc_event))
-        memcpy(x + self.n_answers, v, self.n_events * sizeof(tc_event))
+        memcpy(x, self.a.answer, self.a.n_answers * sizeof(tc_event))
+        memcpy(x + self.a.n_answers, v, self.n_events * sizeof(tc_event))
         out.count += count
         self.exec_seq += 1 + count
         at = market.count
@@ -530,15 +278,15 @@ cdef class Gate:
             if view.len % TC_FRAME_BYTES or view.len > <Py_ssize_t>MOST_FRAMES * TC_FRAME_BYTES:
                 raise ValueError(f"{view.len} bytes are not 0 to {MOST_FRAMES} whole frames")
             n = <uint64_t>view.len // TC_FRAME_BYTES
-            memcpy(self.commands, view.buf, <size_t>view.len)
+            memcpy(self.a.commands, view.buf, <size_t>view.len)
         finally:
             PyBuffer_Release(&view)
         with nogil:
-            n = self.take_in(n, ts_ns)
+            n = take_in(&self.a, n, ts_ns)
             before = <uint32_t>tc_in_seq(self.handle)
             self.n_events = 0
             if n:
-                tc_apply(self.handle, self.commands, n)
+                tc_apply(self.handle, self.a.commands, n)
                 self.n_events = tc_event_count(self.handle)
             v = tc_events(self.handle)
         if tc_fault(self.handle) == TC_STATUS_FAULT:
@@ -546,7 +294,7 @@ cdef class Gate:
         if tc_fault(self.handle):
             self.fenced = self.epoch_asked(v)
         with nogil:
-            self.settle(before, v, self.n_events, tc_now(self.handle))
+            settle_answers(&self.a, before, v, self.n_events, tc_now(self.handle))
             self.speak(&executions.f, &market.f, offset, source, first_seq, v)
         self.events += self.n_events
         self.check_memory(executions, market)
@@ -572,13 +320,23 @@ cdef class Gate:
             self.exec_seq += 1
         self.check_memory(executions, executions)
 
+    @property
+    def repeated(self) -> int:
+        """Orders that came again, since this object exists."""
+        return self.a.repeated
+
+    @property
+    def refused(self) -> int:
+        """Commands of another session than their order id's, since this object exists."""
+        return self.a.refused
+
     # ---- state --------------------------------------------------------------------------------------
 
     def export_state(self) -> list:
         """The gate's state as (name, bytes) sections in canonical order; numbers are the caller's. O(state)."""
         cdef uint32_t i
         cdef Quote* q
-        cdef Recents* r = &self.r
+        cdef Recents* r = &self.a.r
         cdef uint32_t first = r.capacity - r.oldest
         if first > r.count:
             first = r.count
@@ -601,7 +359,7 @@ cdef class Gate:
 
     def import_state(self, sections) -> None:
         """Fill a new gate from export_state's sections; ValueError names what is wrong. O(state)."""
-        if self.r.count or self.t.period:
+        if self.a.r.count or self.t.period:
             raise ValueError("a state goes into a new gate only")
         parts = dict(sections)
         self.import_recents(parts["cell.recents"])
@@ -613,16 +371,16 @@ cdef class Gate:
         cdef uint64_t i
         cdef uint32_t tag
         cdef uint32_t at
-        if len(data) % sizeof(Recent) or n > self.r.capacity:
+        if len(data) % sizeof(Recent) or n > self.a.r.capacity:
             raise ValueError("cell.recents: not a whole number of entries, or more than fit")
         for i in range(n):
             if e[i].reserved0 or e[i].answer_kind > TC_EVT_REJECTED or not numbered(e[i].order_id):
                 raise ValueError(f"cell.recents: entry {i} is malformed")
-            tag = recent_tag(&self.r, e[i].account_id, e[i].order_id)
-            if recent_find(&self.r, tag, e[i].account_id, e[i].order_id) != <uint32_t>NO_RECENT:
+            tag = recent_tag(&self.a.r, e[i].account_id, e[i].order_id)
+            if recent_find(&self.a.r, tag, e[i].account_id, e[i].order_id) != <uint32_t>NO_RECENT:
                 raise ValueError(f"cell.recents: entry {i} is there twice")
-            at = recent_add(&self.r, tag, e[i].account_id, e[i].order_id, e[i].terms)
-            self.r.entry[at] = e[i]
+            at = recent_add(&self.a.r, tag, e[i].account_id, e[i].order_id, e[i].terms)
+            self.a.r.entry[at] = e[i]
         return 0
 
     cdef int import_tape(self, bytes quotes, bytes touched, bytes period) except -1:

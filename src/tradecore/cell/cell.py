@@ -296,7 +296,7 @@ class Cell:
         )
 
     def applied_to(self, source: int) -> int:
-        """Return the number of the last command of a numbering source that was applied; 0 = none."""
+        """Return the number of the last command of a source that was applied; 0 = none."""
         return self._channels.applied_to(source)
 
     # ---- state -----------------------------------------------------------------------------------

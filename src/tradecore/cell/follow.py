@@ -1,8 +1,8 @@
 """Reading what a cell said: every frame once, in order, whole batches only.
 
 A cell that was restarted, and a second one that runs beside it, write frames again, packed
-otherwise. Their numbers say which are new. `FrameReader` skips what it has had, compares it where it
-still remembers it, and stops at a gap.
+otherwise. Their numbers say which are new. `FrameReader` skips what it has had, compares it where
+it still remembers it, and stops at a gap.
 """
 
 from __future__ import annotations
@@ -92,8 +92,9 @@ class FrameReader:
     """
 
     def __init__(
-        self, source: int, position: Position = Position(0, 1), *, remember: int = 4096
+        self, source: int, position: Position | None = None, *, remember: int = 4096
     ) -> None:
+        position = position or Position(0, 1)
         self._source = source
         self._next = position.seq  # number of the frame that comes next; 0 = not known yet
         self._pending = b""  # frames of a batch whose rest is in later records
@@ -212,7 +213,10 @@ class FrameReader:
 
     def _keep(self, fresh: memoryview) -> None:
         room = self._remember * _FRAME
-        self._tail += fresh[-room:] if room else b""
+        if len(fresh) >= room:
+            self._tail = bytearray(fresh[len(fresh) - room :])
+            return
+        self._tail += fresh
         # Cut rarely: cutting moves what stays.
         if len(self._tail) > 2 * room:
             del self._tail[:-room]

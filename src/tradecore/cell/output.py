@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import msgspec
 
+from tradecore.buffers import byte_view
 from tradecore.envelope import FRAME_BYTES, HEAD_BYTES, encode, seal_events
 from tradecore.errors import ConfigError, FrameError
 from tradecore.status import Status
@@ -24,7 +25,7 @@ _LETTER_VERSION: Final = 1
 
 
 class Alarm(NamedTuple):
-    """A record that was dropped and should not have been there: gap, diverged, no room, unreadable."""
+    """A record that was dropped and should not be there: gap, diverged, no room, unreadable."""
 
     offset: int
     status: Status
@@ -63,7 +64,7 @@ class DeadLetter(NamedTuple):
         return msgspec.msgpack.encode(
             (
                 *(_LETTER_VERSION, partition, self.offset, self.ts_ns, int(self.status)),
-                bytes(self.payload),  # type: ignore[arg-type]
+                bytes(byte_view(self.payload)),
             )
         )
 
@@ -72,9 +73,16 @@ _LETTER: Final = msgspec.msgpack.Decoder(tuple[int, int, int, int, int, bytes])
 
 
 def read_dead_letter(record: BytesLike) -> tuple[int, DeadLetter]:
-    """Return partition and content of a record of the dead-letter topic; FrameError if it is none."""
+    """Return partition and content of a record of the dead-letter topic.
+
+    Raises
+    ------
+    FrameError
+        It is none, or of another version.
+    """
     try:
-        version, partition, offset, ts_ns, status, payload = _LETTER.decode(record)  # type: ignore[arg-type]
+        found = _LETTER.decode(cast("bytes", record))
+        version, partition, offset, ts_ns, status, payload = found
         letter = DeadLetter(offset, ts_ns, Status(status), payload)
     except (msgspec.DecodeError, ValueError) as error:
         raise FrameError(f"not a dead letter: {error}") from None

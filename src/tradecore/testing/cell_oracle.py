@@ -1,9 +1,10 @@
-"""A cell written down as its rules read: plain dicts, one command at a time, nothing kept in arrays.
+"""A cell as its rules read: plain dicts, one command at a time, nothing kept in arrays.
 
 `NaiveCell` says what `tradecore.cell.Cell` must say, byte for byte; tests compare them over random
-logs. The engine inside is the real one, which has an oracle of its own (`tradecore.testing.oracle`);
-everything around it is done again here, and slowly: envelopes are taken apart by hand, order ids
-are kept with the frames as sent, books are looked at after every record, all of them.
+logs. The engine inside is the real one, which has an oracle of its own
+(`tradecore.testing.oracle`); everything around it is done again here, and slowly: envelopes are
+taken apart by hand, order ids are kept with the frames as sent, books are looked at after every
+record, all of them.
 """
 
 from __future__ import annotations
@@ -300,10 +301,8 @@ class NaiveCell:
     def _tape(self, events: list[bytes]) -> list[bytes]:
         now = self.engine.now
         tape: list[bytes] = []
-        order: list[int] = []
         for raw in events:
             event = unpack("tc_event", raw)
-            order.append(event["instrument_id"])
             if event["kind"] == EventKind.FILL:
                 fill = unpack("tc_fill_event", raw)
                 shared = ("instrument_id", "side", "in_seq", "last_px", "last_qty")
@@ -314,7 +313,7 @@ class NaiveCell:
                         ts_ns=now,
                         flags=fill["flags"] & _SHOWN_FLAGS,
                         **{name: fill[name] for name in shared},
-                    )  # fmt: skip
+                    )
                 )
         tape += self._quotes()
         touches = {
@@ -357,7 +356,7 @@ class NaiveCell:
                         instrument_id=instrument_id,
                         in_seq=self.engine.in_seq,
                         **dict(zip(names, quote, strict=True)),
-                    )  # fmt: skip
+                    )
                 )
         return found
 
@@ -375,6 +374,6 @@ class NaiveCell:
                 qty=qty,
                 orders=orders,
                 index=index,
-            )  # fmt: skip
+            )
             for index, (px, qty, orders) in enumerate(levels)
         ]
