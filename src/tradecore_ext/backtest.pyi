@@ -15,6 +15,8 @@ class Backtest:
         sample_every_ns: int = 0,
         sample_levels: int = 0,
         keep_displaced: bool = False,
+        own_in_book: bool = False,
+        max_ever: int = 100000000,
         more: bool = False,
     ) -> None: ...
     def add_chunk(self, frames: Any, received_ns: Any = None) -> None: ...

@@ -54,7 +54,7 @@ cdef Flight* depart(Bt* b, Delay* d) noexcept nogil:
     cdef uint64_t size = b.flight_mask + 1
     cdef uint64_t k
     cdef Flight* f
-    if b.sent >= b.max_sent:
+    if b.sent >= b.max_sent or b.sent_ever >= b.max_ever:
         b.failed = BT_TOO_MANY
         return NULL
     if b.flight_tail - b.flight_head == size:
@@ -72,6 +72,7 @@ cdef Flight* depart(Bt* b, Delay* d) noexcept nogil:
     memset(f, 0, sizeof(Flight))
     b.flight_tail += 1
     b.sent += 1
+    b.sent_ever += 1
     f.frames = 1
     f.slot = NIL
     f.arrive_ns = delayed(d, b.now_ns)
@@ -242,7 +243,7 @@ cdef class Backtest:
     def __cinit__(
         self, owner, uintptr_t handle, *, uint32_t account_id, uint32_t n_instruments, uint32_t record=3,
         uint32_t subscribed=0, uint64_t max_sent=10000, int64_t sample_every_ns=0, uint32_t sample_levels=0,
-        bint keep_displaced=False, bint more=False,
+        bint keep_displaced=False, bint own_in_book=False, uint64_t max_ever=100000000, bint more=False,
     ):
         cdef Bt* b = &self.b
         cdef uint32_t i
@@ -256,6 +257,8 @@ cdef class Backtest:
         b.subscribed = subscribed
         b.max_sent = max_sent
         b.keep_displaced = keep_displaced
+        b.own_in_book = own_in_book
+        b.max_ever = max_ever
         b.more = more
         b.only = -1
         b.own_free = NIL
@@ -347,6 +350,9 @@ cdef class Backtest:
         if received_ns is not None and self.views[self.n_views - 1].len != n * 8:
             raise ValueError("received_ns holds one int64 for every frame")
         b.n_chunks += 1
+        if b.frame_no == 0 and b.n_chunks == 1:
+            # Before anything has happened the strategy stands just in front of the first frame.
+            b.now_ns = <int64_t>chunk.frame[0].ts_ns - 1
         if b.frame_no == 0 and b.n_chunks == 1 and b.sample_every_ns > 0:
             b.sample_next_ns = (
                 <int64_t>chunk.frame[0].ts_ns // b.sample_every_ns + 1

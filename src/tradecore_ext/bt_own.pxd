@@ -10,6 +10,7 @@ from libc.string cimport memset
 
 from tradecore_ext.arena cimport id_find, id_tag
 from tradecore_ext.bt_state cimport *
+from tradecore_ext.ladder cimport ladder_next, rank_of
 from tradecore_ext.mathx cimport I64_MAX, PPM, abs64, floor_div128, int128, likely, max64, unlikely
 from tradecore_ext.state cimport L_ASK, L_BID, NIL, ST_RESTING, Engine
 from tradecore_ext.types cimport *
@@ -85,24 +86,35 @@ cdef inline int64_t delayed(Delay* d, int64_t from_ns) noexcept nogil:
     return at
 
 
-cdef inline int64_t best_px(const Bt* b, uint32_t instrument_id, int which) noexcept nogil:
+cdef inline void best_of(const Bt* b, uint32_t instrument_id, int which, int64_t* px, int64_t* qty) noexcept nogil:
+    """Best price of a side and its lots, 0 for an empty one; without own orders unless they are asked for.
+
+    Hidden parts of icebergs count.  A strategy that takes its own quote for the market's chases itself."""
     cdef Engine* e = b.e
-    if e.book[instrument_id].ladder[which].n_levels == 0:
-        return 0
-    return e.level[e.book[instrument_id].ladder[which].best_level].px
+    cdef uint32_t lv = NIL
+    cdef uint32_t own
+    px[0] = qty[0] = 0
+    if e.book[instrument_id].ladder[which].n_levels:
+        lv = e.book[instrument_id].ladder[which].best_level
+    while lv != NIL:
+        px[0] = e.level[lv].px
+        qty[0] = e.level[lv].qty
+        own = NIL if b.own_in_book else b.resting_head[2 * instrument_id + which]
+        while own != NIL:
+            if b.own[own].row.px == px[0]:
+                qty[0] -= b.own[own].leaves_qty
+            own = b.own[own].next
+        if qty[0] > 0:
+            return
+        lv = ladder_next(e, &e.book[instrument_id].ladder[which], rank_of(which, px[0]))
+        px[0] = qty[0] = 0
 
 
 cdef inline Quote quote_of(const Bt* b, uint32_t instrument_id) noexcept nogil:
-    """Best prices of the exchange's book now. Hidden parts of icebergs count: the feed shows levels."""
-    cdef Engine* e = b.e
+    """Best prices of the exchange's book now."""
     cdef Quote q
-    memset(&q, 0, sizeof(q))
-    if e.book[instrument_id].ladder[L_BID].n_levels:
-        q.bid_px = e.level[e.book[instrument_id].ladder[L_BID].best_level].px
-        q.bid_qty = e.level[e.book[instrument_id].ladder[L_BID].best_level].qty
-    if e.book[instrument_id].ladder[L_ASK].n_levels:
-        q.ask_px = e.level[e.book[instrument_id].ladder[L_ASK].best_level].px
-        q.ask_qty = e.level[e.book[instrument_id].ladder[L_ASK].best_level].qty
+    best_of(b, instrument_id, L_BID, &q.bid_px, &q.bid_qty)
+    best_of(b, instrument_id, L_ASK, &q.ask_px, &q.ask_qty)
     return q
 
 
@@ -350,6 +362,7 @@ cdef inline void own_fill(
     cdef FillRow f
     cdef FillRow* row
     cdef Notice* n
+    cdef int64_t lots
     memset(&f, 0, sizeof(f))
     f.seq = v.seq
     f.ts_ns = ts_ns
@@ -384,8 +397,8 @@ cdef inline void own_fill(
     if b.record & 2:
         row = <FillRow*>rows_push(b, &b.fills)
         if row != NULL:
-            f.bid_px = best_px(b, f.instrument_id, L_BID)
-            f.ask_px = best_px(b, f.instrument_id, L_ASK)
+            best_of(b, f.instrument_id, L_BID, &f.bid_px, &lots)
+            best_of(b, f.instrument_id, L_ASK, &f.ask_px, &lots)
             row[0] = f
     if v.flags & (TC_FILL_TAKER_DONE if is_taker else TC_FILL_MAKER_DONE):
         own_end(b, slot, OS_FILLED, ts_ns)

@@ -285,9 +285,8 @@ cdef inline void run_own(Bt* b) noexcept nogil:
 
 cdef inline int64_t value_of(const Bt* b, uint32_t i) noexcept nogil:
     """Value of a holding at the middle of the best prices, at the last trade where a side is empty; floor."""
-    cdef int64_t bid = best_px(b, i, L_BID)
-    cdef int64_t ask = best_px(b, i, L_ASK)
-    cdef int64_t twice = bid + ask if bid and ask else 2 * b.e.book[i].last_px
+    cdef Quote q = quote_of(b, i)
+    cdef int64_t twice = q.bid_px + q.ask_px if q.bid_px and q.ask_px else 2 * b.e.book[i].last_px
     return <int64_t>floor_div128(<int128>b.holding[i].qty * twice * b.e.book[i].spec.multiplier, 2)
 
 

@@ -238,10 +238,11 @@ cdef struct Bt:
     uint8_t more             # the caller will bring further chunks
     uint8_t exotic           # stops, lists, phases or breakers occur: look at every command
     uint8_t keep_displaced
+    uint8_t own_in_book      # best prices as told include own orders
     uint8_t ended            # no frame is left and none will come
     uint8_t open_stamp       # frames of last_ns have been applied, their best prices not yet compared
     uint8_t pushed           # a notice was put into a ring since this was cleared
-    uint8_t reserved[2]
+    uint8_t reserved[1]
     int64_t only             # the one instrument there is, -1 if there are several
     uint32_t n_touched       # instruments with events since the last comparison; above 64: any
     uint32_t touched[64]
@@ -253,6 +254,8 @@ cdef struct Bt:
     Quote* top               # best prices at the exchange when last looked at
     uint64_t sent            # commands since the last wait
     uint64_t max_sent
+    uint64_t sent_ever
+    uint64_t max_ever
     # messages under way
     Ring feed
     Ring reply

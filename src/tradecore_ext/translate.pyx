@@ -344,7 +344,7 @@ cdef void lobster_row(Tr* t, const int64_t* m, const int64_t* before, const int6
     cdef int64_t kind = m[1]
     cdef uint8_t side = TC_SIDE_BUY if m[5] > 0 else TC_SIDE_SELL
     cdef uint32_t slot
-    if t.n_run and kind != 5 and (kind != 4 or m[0] != t.run_ns or side != t.run_side):
+    if t.n_run and (m[0] != t.run_ns or (kind != 5 and (kind != 4 or side != t.run_side))):
         finish_run(t, 0)
         fit(t, before, levels)
     t.ts_ns = m[0]

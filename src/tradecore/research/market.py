@@ -1,4 +1,4 @@
-"""A recorded market ready to run: an engine of the right size, the loop, and what comes out of both.
+"""A recorded market ready to run: an engine of the right size, the loop, and what comes out.
 
 Here is everything that the Python runner and compiled strategies share: settings, the engine with
 its instruments (and accounts, where they are wanted), the compiled loop over the recording, and the
@@ -63,6 +63,11 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
         For what draws numbers: queue models that do, and latencies that name no seed of their own.
     max_sent : int
         Most commands a strategy may send in one call.
+    max_commands : int
+        Most it may send in the whole run: two of its own orders can chase each other for ever.
+    own_in_book : bool
+        Best prices as told include own orders, as a public feed does. Without it they are those of
+        everybody else, so that a strategy cannot take its own quote for the market's.
     max_call_s : float
         Longest a Python strategy may take in one call, wall time; 0 = no limit.
     """
@@ -74,11 +79,13 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     limits: dict[str, int] = {}
     displaced: Literal["leave", "stay"] = "leave"
     queue: QueueModel | None = None
+    own_in_book: bool = False
     sample_ns: int = 0
     sample_levels: int = 0
     record: bool = True
     seed: int = 0
     max_sent: int = 10_000
+    max_commands: int = 100_000_000
     max_call_s: float = 30.0
 
     def __post_init__(self) -> None:
@@ -121,6 +128,8 @@ class Market:
             sample_every_ns=setup.sample_ns,
             sample_levels=setup.sample_levels,
             keep_displaced=setup.displaced == "stay",
+            own_in_book=setup.own_in_book,
+            max_ever=setup.max_commands,
         )
         setup.latency.apply(self.loop)
         if recording.fidelity != "L3":
@@ -149,7 +158,8 @@ class Market:
             return MemoryError("no memory for the rows of the run")
         if what == TOO_MANY:
             return StrategyError(
-                f"more than {self.setup.max_sent} commands in one call",
+                f"more than {self.setup.max_sent} commands in one call, "
+                f"or {self.setup.max_commands} in the run",
                 **{"method": method, "now_ns": now, "frame": frame},
             )
         if what == FAULT:

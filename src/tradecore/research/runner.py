@@ -36,7 +36,10 @@ class BacktestContext:
 
     def __init__(self, market: Market) -> None:
         self._loop = market.loop
-        self._max_sent = market.setup.max_sent
+        setup = market.setup
+        self._too_many = (
+            f"more than {setup.max_sent} commands in one call, or {setup.max_commands} in the run"
+        )
         self.instruments = tuple(sorted(market.recording.instruments))
         self.timers: list[tuple[int, int, int]] = []
         self._timer_no = 0
@@ -70,7 +73,7 @@ class BacktestContext:
         )
         if not order_id:
             if self._loop.counters()["failed"]:
-                raise ConfigError(f"more than {self._max_sent} commands in one call")
+                raise ConfigError(self._too_many)
             raise ConfigError(f"no such order can be sent: instrument {instrument_id}, side {side}")
         return order_id
 
@@ -86,7 +89,7 @@ class BacktestContext:
 
     def _refused(self, order_id: int) -> None:
         if self._loop.counters()["failed"]:
-            raise ConfigError(f"more than {self._max_sent} commands in one call")
+            raise ConfigError(self._too_many)
         raise ConfigError(f"{order_id} is not the id of an own order")
 
     def quote(self, instrument_id: int) -> Book:
@@ -211,8 +214,6 @@ class _Run:
         loop, timers, strategy = self.market.loop, self.context.timers, self.strategy
         wait, note, context = loop.wait, loop.note, self.context
         new = tuple.__new__
-        # Before anything has been applied the strategy's time is that of the first frame.
-        what = wait(self.market.recording.first_ns - 1) if len(self.market.recording) else 0
         self._call(dog, "on_start", strategy.on_start)
         while True:
             what = wait(timers[0][0] if timers else FOREVER)
