@@ -16,12 +16,13 @@ from typing import Final
 
 import numpy as np
 
-from tradecore.bench.inputs import Input, funded, generated
+from tradecore.bench.inputs import Frames, Input, funded, generated
 from tradecore.bench.memory import open_orders, open_venue
 from tradecore.bench.openloop import control
 from tradecore.bench.run import hash_of, quiet_gc, same
-from tradecore.bench.setting import Setting, monotonic_ns
-from tradecore.codes import EventKind
+from tradecore.bench.setting import Setting, Values, monotonic_ns
+from tradecore.codes import CommandKind, EventKind, OrdType, Side, Tif
+from tradecore.dtypes import ADMIN, COMMAND
 from tradecore.engine import Engine
 from tradecore.journal import replay
 from tradecore.storage import FileJournal, read_segments
@@ -155,21 +156,78 @@ def _resident() -> int:
 
 
 def accounts(setting: Setting) -> list[Result]:
-    """Measure resident bytes an account: itself, two wallets, and the index over them."""
-    count = setting.sized(200_000, 1_000)
+    """Measure resident bytes an account with two wallets, and each further asset that it trades.
+
+    A further asset is a wallet, and a position once an order was placed in it. Orders are cancelled
+    again one by one, so that they leave nothing but their positions behind.
+    """
+    count = setting.sized(100_000, 1_000)
     setting.say(f"coefficients: {count:,} accounts")
     before = _resident()
     engine = open_venue(1_024, count, 1)
     grown = _resident() - before
+    state = engine.state_hash()
+    more = _resident()
+    frames = np.zeros(count, ADMIN)
+    frames["kind"], frames["asset_id"], frames["amount"] = CommandKind.DEPOSIT, 2, 10**6
+    frames["account_id"] = np.arange(1, count + 1)
+    engine = _wide_venue(count)
+    opened = _resident() - more
+    engine.apply(frames.view(COMMAND))
+    engine.apply(_place_and_cancel(count))
+    holding = _resident() - more - opened
+    if engine.counters()["positions"] != count:
+        raise AssertionError("not every account got its position")
+    conditions: Values = {"accounts": count, "wallets": 2}
     return [
         setting.result(
             "capacity/account-bytes",
             "bytes/account",
             [grown / count],
-            conditions={"accounts": count, "wallets": 2},
+            conditions=conditions,
+            sha256=state,
+        ),
+        setting.result(
+            "capacity/holding-bytes",
+            "bytes/holding",
+            [max(holding, 0) / count],
+            conditions={"accounts": count},
             sha256=engine.state_hash(),
-        )
+        ),
     ]
+
+
+def _wide_venue(count: int) -> Engine:
+    """Return an engine with one instrument of asset 2 and funded accounts."""
+    engine = Engine(
+        accounts=True,
+        max_instruments=1,
+        max_orders=1_024,
+        max_accounts=count + 1,
+        max_groups=1,
+        max_assets=3,
+        max_wallets=2 * count + 4,
+        max_positions=count,
+    )
+    engine.define_instrument(0, base_asset=2, quote_asset=0)
+    admin = np.zeros(2 * count, ADMIN)
+    admin["account_id"] = np.tile(np.arange(1, count + 1), 2)
+    admin["kind"] = np.repeat([CommandKind.ACCOUNT, CommandKind.DEPOSIT], count)
+    admin["amount"][count:] = 10**9
+    engine.apply(admin.view(COMMAND))
+    return engine
+
+
+def _place_and_cancel(count: int) -> Frames:
+    """Return one order of each account and its cancel, one pair after the other."""
+    frames = np.zeros(2 * count, COMMAND)
+    new, cancel = frames[::2], frames[1::2]
+    for part in (new, cancel):
+        part["account_id"] = part["order_id"] = np.arange(1, count + 1)
+    new["kind"], cancel["kind"] = CommandKind.NEW_ORDER, CommandKind.CANCEL_ORDER
+    new["side"], new["ord_type"], new["tif"] = Side.BUY, OrdType.LIMIT, Tif.GTC
+    new["px"], new["order_qty"] = 100, 1
+    return frames
 
 
 def orders(setting: Setting) -> list[Result]:

@@ -1,0 +1,397 @@
+"""Users and a profile in, a platform's size out; every step a line that can be checked by hand.
+
+The path of the arithmetic is the path of the data: users -> commands a second -> cells -> bytes in
+the log -> brokers -> rows -> database shards -> memory. `make_plan` is a pure function; rounding up
+happens only where something whole is bought.
+"""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from tradecore.capacity.coefficients import Coefficients
+from tradecore.capacity.predict import REFERENCE_MIX, Check, self_check, sustained_rate
+from tradecore.capacity.profile import Profile
+from tradecore.capacity.public_rates import PUBLIC_RATES, PublicRate
+from tradecore.errors import ConfigError
+
+__all__ = ["Component", "Demand", "Line", "Plan", "make_plan"]
+
+_ROWS_PER_FILL = 2  # one of the maker, one of the taker
+_CONSUMERS = 2  # the portfolio and the risk shell read every execution
+_MAX_USERS = 10**11
+
+
+class Demand(msgspec.Struct, frozen=True):
+    """What the users ask for on the busiest day.
+
+    Attributes
+    ----------
+    active_users, commands_per_day : float
+    mean_per_s, peak_per_s : float
+        Commands a second over the session, and in its busiest second.
+    events_per_day, fills_per_day, rows_per_day : float
+    """
+
+    active_users: float
+    commands_per_day: float
+    mean_per_s: float
+    peak_per_s: float
+    events_per_day: float
+    fills_per_day: float
+    rows_per_day: float
+
+
+class Component(msgspec.Struct, frozen=True):
+    """One part of the platform.
+
+    Attributes
+    ----------
+    name : str
+    count : int
+        How many to run or buy; 0 for a quantity that is not counted in pieces.
+    need, capacity : float
+        What the busiest second (or the time it is kept) asks for, and what `count` give.
+    unit : str
+        Of both.
+    head_room : float or None
+        capacity / need.
+    how : str
+        The arithmetic.
+    """
+
+    name: str
+    count: int
+    need: float
+    capacity: float
+    unit: str
+    how: str
+
+    @property
+    def head_room(self) -> float | None:
+        """How many times the need fits the capacity, None where nothing is needed."""
+        return self.capacity / self.need if self.need > 0 else None
+
+
+class Line(msgspec.Struct, frozen=True):
+    """A quantity or a cost with its unit and where it comes from."""
+
+    name: str
+    value: float
+    unit: str
+    source: str
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer.
+
+    Attributes
+    ----------
+    users : int
+    profile : Profile
+    demand : Demand
+    components : list of Component
+    sizes : list of Line
+        Memory, bytes a day, recovery time.
+    costs : list of Line
+        Of a million commands of this mix.
+    assumptions : list of Line
+        Every number that was not counted from the others: stated by the profile, measured, assumed.
+    checks : list of Check
+        The arithmetic on this machine's own saturation.
+    public : tuple of PublicRate
+    measured_on : str
+        Machine, commit and time of the coefficients.
+    """
+
+    users: int
+    profile: Profile
+    demand: Demand
+    components: list[Component]
+    sizes: list[Line]
+    costs: list[Line]
+    assumptions: list[Line]
+    checks: list[Check]
+    public: tuple[PublicRate, ...]
+    measured_on: str
+
+
+def make_plan(users: int, profile: Profile, coefficients: Coefficients) -> Plan:
+    """Size a platform.
+
+    Parameters
+    ----------
+    users : int
+        Accounts, 1 to 10**11.
+    profile : Profile
+    coefficients : Coefficients
+
+    Raises
+    ------
+    ConfigError
+        No users, or the profile's mix was not measured.
+    """
+    if not 1 <= users <= _MAX_USERS:
+        raise ConfigError(f"users is {users}; it must be 1 to {_MAX_USERS:,}")
+    if profile.mix not in coefficients.mixes:
+        known = ", ".join(coefficients.mixes)
+        raise ConfigError(
+            f"profile {profile.name!r}: mix {profile.mix!r} was not measured; there are: {known}"
+        )
+    c, p = coefficients, profile
+    demand = _demand(users, p, c)
+    cell_rate, cell_how = _cell_rate(c, p)
+    cells = _whole(demand.peak_per_s, cell_rate * p.utilisation)
+    log = _log(p, c)
+    components = [
+        Component(
+            "trading cells",
+            cells,
+            demand.peak_per_s,
+            cells * cell_rate,
+            "commands/s",
+            cell_how,
+        ),
+        Component(
+            "standby cells",
+            cells,
+            demand.peak_per_s,
+            cells * cell_rate,
+            "commands/s",
+            "one hot standby a cell, fed by the same partition",
+        ),
+        Component(
+            "partitions of trading-commands",
+            cells,
+            demand.peak_per_s,
+            cells * cell_rate,
+            "commands/s",
+            "one a cell: the order of a partition is the order of matching",
+        ),
+        *_brokers(demand, p, c, log),
+        *_shards(demand, p, c),
+    ]
+    return Plan(
+        users=users,
+        profile=p,
+        demand=demand,
+        components=components,
+        sizes=_sizes(users, demand, p, c, cells, log),
+        costs=_costs(p, c),
+        assumptions=_assumptions(p, c),
+        checks=self_check(c),
+        public=PUBLIC_RATES,
+        measured_on=f"{c.machine.cpu}, {c.machine.cores} cores; commit {c.commit[:12]}; "
+        f"{c.time_utc}",
+    )
+
+
+def _whole(need: float, each: float) -> int:
+    """Return how many of `each` cover the need, at least one."""
+    if each <= 0:
+        raise ConfigError("a component measured a capacity of 0; no number of them is enough")
+    return max(math.ceil(need / each - 1e-9), 1)
+
+
+def _demand(users: int, p: Profile, c: Coefficients) -> Demand:
+    active = users * p.active_share
+    commands = active * p.commands_per_active_user
+    mean = commands / (p.session_hours * 3_600)
+    fills = commands * c.value(f"capacity/fills:{p.mix}")
+    return Demand(
+        active_users=active,
+        commands_per_day=commands,
+        mean_per_s=mean,
+        peak_per_s=mean * p.peak_to_mean,
+        events_per_day=commands * c.value(f"capacity/events:{p.mix}"),
+        fills_per_day=fills,
+        rows_per_day=fills * _ROWS_PER_FILL,
+    )
+
+
+def _cell_rate(c: Coefficients, p: Profile) -> tuple[float, str]:
+    """Return what one cell sustains of this mix, and how that is known.
+
+    The slowest log that was measured counts: a cell behind Kafka is not faster than behind a file.
+    """
+    durable = [name for name in c.saturation if name != "engine"] or ["engine"]
+    rate, target = min((sustained_rate(c, name, p.mix), name) for name in durable)
+    measured = c.saturation[target].value
+    how = f"{measured:,.0f}/s measured ({target}, {REFERENCE_MIX}), by CPU time {rate:,.0f}/s"
+    how += f" of {p.mix}"
+    if c.neighbour < 1:
+        rate *= c.neighbour
+        how += f", times {c.neighbour:.2f} with a cell on every core"
+    return rate, f"{how}; the peak may take {p.utilisation:.0%}"
+
+
+def _log(p: Profile, c: Coefficients) -> tuple[float, float]:
+    """Return bytes a command in the log: as command, and as the events it causes.
+
+    An event frame is as long as a command frame, and shares heads of envelopes and records alike.
+    """
+    frame = c.value("capacity/log-bytes")
+    return frame, c.value(f"capacity/events:{p.mix}") * frame
+
+
+def _brokers(
+    demand: Demand, p: Profile, c: Coefficients, log: tuple[float, float]
+) -> list[Component]:
+    each = c.value("capacity/kafka-bytes")
+    incoming = demand.peak_per_s * sum(log) * p.replicas
+    stored = demand.commands_per_day * sum(log) * p.replicas * p.log_days / 1e9
+    by_rate = _whole(incoming, each * p.utilisation)
+    by_disk = _whole(stored, p.broker_disk_gb * p.utilisation)
+    brokers = max(by_rate, by_disk, p.replicas)
+    return [
+        Component(
+            "Kafka brokers",
+            brokers,
+            incoming / 1e6,
+            brokers * each / 1e6,
+            "MB/s taken in",
+            f"{sum(log):,.0f} bytes a command with its events, {p.replicas} replicas: "
+            f"{by_rate} by rate, {by_disk} by disk, {p.replicas} for the replicas",
+        ),
+        Component(
+            "broker disk",
+            0,
+            stored,
+            brokers * p.broker_disk_gb,
+            "GB kept",
+            f"{p.log_days:g} days, all replicas",
+        ),
+    ]
+
+
+def _shards(demand: Demand, p: Profile, c: Coefficients) -> list[Component]:
+    each, row = c.value("capacity/postgres-rows"), c.value("capacity/postgres-row-bytes")
+    rows = demand.peak_per_s * c.value(f"capacity/fills:{p.mix}") * _ROWS_PER_FILL
+    stored = demand.rows_per_day * p.history_days * row / 1e9
+    by_rate = _whole(rows, each * p.utilisation)
+    by_disk = _whole(stored, p.shard_disk_gb * p.utilisation)
+    shards = max(by_rate, by_disk)
+    return [
+        Component(
+            "Postgres shards",
+            shards,
+            rows,
+            shards * each,
+            "fill rows/s",
+            f"{_ROWS_PER_FILL} rows a fill; {by_rate} by rate, {by_disk} by disk",
+        ),
+        Component(
+            "shard disk",
+            0,
+            stored,
+            shards * p.shard_disk_gb,
+            "GB kept",
+            f"{p.history_days:g} days of fills, {row:,.0f} bytes a row, one copy",
+        ),
+    ]
+
+
+def _sizes(
+    users: int,
+    demand: Demand,
+    p: Profile,
+    c: Coefficients,
+    cells: int,
+    log: tuple[float, float],
+) -> list[Line]:
+    wallets = max(p.holdings_per_user - 1, 0)  # an account is measured with one holding
+    cell = (
+        users * (c.value("capacity/account-bytes") + wallets * c.value("capacity/holding-bytes"))
+        + users * p.open_orders_per_user * c.value("capacity/order-bytes")
+    ) / cells
+    redis = users * (
+        c.value("capacity/redis-account-bytes")
+        + p.holdings_per_user * c.value("capacity/redis-holding-bytes")
+    )
+    accounts, orders = users / cells, users * p.open_orders_per_user / cells
+    seconds = {
+        verb: (
+            accounts * c.value(f"capacity/snapshot-{verb}:account")
+            + orders * c.value(f"capacity/snapshot-{verb}:order")
+        )
+        / 1e6
+        for verb in ("take", "restore")
+    }
+    image = accounts * c.value("capacity/snapshot-bytes:account") + orders * c.value(
+        "capacity/snapshot-bytes:order"
+    )
+    # Worst moment to die: just before the next snapshot, at the peak all the time.
+    tail = p.snapshot_minutes * 60 * demand.peak_per_s / cells
+    replay = tail * (c.value(f"capacity/cpu:{p.mix}") / 1e9 + 1 / c.value("capacity/log-read"))
+    traffic = demand.peak_per_s * (log[0] * 2 + log[1] * (1 + _CONSUMERS))
+    spread = f"{cells} cell{'s' if cells > 1 else ''}"
+    return [
+        Line("memory of a cell", cell / 1e9, "GB", f"accounts, holdings, open orders; {spread}"),
+        Line("Redis memory", redis / 1e9, "GB", "live portfolios, one copy"),
+        Line("snapshot of a cell", image / 1e9, "GB", "every account and open order"),
+        Line("pause to take it", seconds["take"], "s", "in memory, before it is written"),
+        Line("restore", seconds["restore"], "s", "from memory"),
+        Line(
+            "replay of the tail",
+            replay,
+            "s",
+            f"{p.snapshot_minutes:g} minutes at the peak rate, the worst case",
+        ),
+        Line(
+            "commands a day",
+            demand.commands_per_day * log[0] / 1e9,
+            "GB/day",
+            "one copy in the log",
+        ),
+        Line("executions a day", demand.commands_per_day * log[1] / 1e9, "GB/day", "one copy"),
+        Line(
+            "network at the peak",
+            traffic * 8 / 1e9,
+            "Gbit/s",
+            f"commands in and out, executions in and to {_CONSUMERS} consumers; no replicas",
+        ),
+        Line(
+            "CPU at the peak",
+            demand.peak_per_s
+            * (c.value(f"capacity/cpu:{p.mix}") + c.value("capacity/log-cpu"))
+            / 1e9,
+            "cores",
+            "engine and journal; standbys take as much again",
+        ),
+    ]
+
+
+def _costs(p: Profile, c: Coefficients) -> list[Line]:
+    """Return what a million commands of the mix cost, and an account and an open order."""
+    commands, executions = _log(p, c)
+    fills = c.value(f"capacity/fills:{p.mix}")
+    return [
+        Line("CPU, engine", c.value(f"capacity/cpu:{p.mix}") / 1e3, "s", "measured"),
+        Line("CPU, journal", c.value("capacity/log-cpu") / 1e3, "s", "measured"),
+        Line("log, commands", commands, "MB", "measured"),
+        Line("log, executions", executions, "MB", "events measured, bytes as of a command"),
+        Line("database rows", fills * _ROWS_PER_FILL * 1e6, "rows", "fills measured, 2 rows each"),
+        Line("an account", c.value("capacity/account-bytes"), "bytes", "memory, two wallets"),
+        Line("a further holding", c.value("capacity/holding-bytes"), "bytes", "memory"),
+        Line("an open order", c.value("capacity/order-bytes"), "bytes", "memory, indexes included"),
+    ]
+
+
+def _assumptions(p: Profile, c: Coefficients) -> list[Line]:
+    stated = [
+        Line(name, value, "", "stated by the profile")
+        for name, value in msgspec.structs.asdict(p).items()
+        if isinstance(value, int | float)
+    ]
+    used = [
+        Line(name, figure.value, figure.unit, f"{figure.source}: {figure.note}")
+        for name, figure in sorted(c.figures.items())
+        if ":" not in name or name.endswith((f":{p.mix}", ":order", ":account"))
+    ]
+    reached = [
+        Line(f"saturation/{name}", figure.value, figure.unit, f"{figure.source}: {figure.note}")
+        for name, figure in sorted(c.saturation.items())
+    ]
+    return stated + used + reached
