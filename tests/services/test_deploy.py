@@ -13,6 +13,7 @@ import pytest
 import yaml
 from services.install import kafka_version
 
+from tradecore_shells.plumbing.catalogs import load_catalog
 from tradecore_shells.plumbing.config import (
     CacheSettings,
     LogSettings,
@@ -21,12 +22,14 @@ from tradecore_shells.plumbing.config import (
     load_settings,
 )
 from tradecore_shells.plumbing.observe import _HELP
+from tradecore_shells.portfolio.config import PortfolioConfig
 from tradecore_shells.trading.config import TradingConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = ROOT / "deploy" / "kubernetes" / "base"
 TRY = ROOT / "deploy" / "kubernetes" / "try"
 SETTINGS = BASE / "tradecore.toml"
+CATALOG = BASE / "catalog.json"
 CELLS = ("trading", "standby")
 SERVICES = (*CELLS, "portfolio", "risk")
 SERVERS = {"kafka": 9092, "postgres": 5432, "redis": 6379}
@@ -76,8 +79,11 @@ def test_settings_are_accepted_and_name_the_servers(settings: TradingConfig) -> 
     tables = tomllib.loads(SETTINGS.read_text("utf-8"))
     assert settings.log.url == f"kafka://kafka:{SERVERS['kafka']}"
     assert tables["cache"]["url"].startswith(f"redis://redis:{SERVERS['redis']}/")
-    known = set(TradingConfig.__struct_fields__) | {"cache", "store", "portfolio", "risk"}
-    assert set(tables) <= known
+    portfolio = load_settings(PortfolioConfig, SETTINGS, {})
+    assert portfolio.log == settings.log
+    assert portfolio.catalog.file == f"/etc/tradecore/{CATALOG.name}"
+    read = {*TradingConfig.__struct_fields__, *PortfolioConfig.__struct_fields__, "risk"}
+    assert set(tables) <= read, "a table that nobody reads"
     assert "dsn" not in SETTINGS.read_text("utf-8").replace("STORE__DSN", "").lower()
 
 
@@ -192,7 +198,12 @@ def test_kustomizations_name_files_that_exist() -> None:
         assert all((folder / name).exists() for name in listed)
         there = {file.name for file in folder.glob("*.yaml")} - {"kustomization.yaml"}
         assert there <= listed
-    assert SETTINGS.name in _named_generator()["files"]
+    assert {SETTINGS.name, CATALOG.name} == set(_named_generator()["files"])
+
+
+def test_catalog_is_one() -> None:
+    symbols = [spec.symbol for spec in load_catalog(CATALOG).instruments]
+    assert symbols == ["BTC-USD", "ETH-USD"]
 
 
 def _named_generator() -> dict[str, Any]:
@@ -219,8 +230,13 @@ def test_compose_runs_the_same_services_with_the_same_settings(
         one = services[name]
         assert one["command"][0] == ("trading" if name in CELLS else name)
         assert one["command"][2] == "/etc/tradecore/tradecore.toml"
-        (file,) = (v.split(":")[0] for v in one["volumes"] if v.endswith(".toml:ro"))
-        assert (ROOT / file).samefile(SETTINGS)
+        files = {
+            inside: ROOT / file
+            for file, inside, *_ in (volume.split(":") for volume in one["volumes"])
+            if inside.startswith("/etc/")
+        }
+        assert files["/etc/tradecore/tradecore.toml"].samefile(SETTINGS)
+        assert files["/etc/tradecore/catalog.json"].samefile(CATALOG)
         assert f":{settings.observe.port}/readyz" in one["healthcheck"]["test"][-1]
         assert one["ports"][0].endswith(f":{settings.observe.port}")
         assert one["depends_on"]["topics"]["condition"] == "service_completed_successfully"
