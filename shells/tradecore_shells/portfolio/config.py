@@ -6,6 +6,8 @@ from typing import Annotated
 
 import msgspec
 
+from tradecore.catalog import Catalog
+from tradecore.errors import ConfigError
 from tradecore.portfolio.marks import MarkRule
 from tradecore_shells.plumbing.config import (
     CacheSettings,
@@ -16,7 +18,7 @@ from tradecore_shells.plumbing.config import (
     StoreSettings,
 )
 
-__all__ = ["CatalogSettings", "PortfolioConfig", "PortfolioSettings"]
+__all__ = ["CatalogSettings", "PortfolioConfig", "PortfolioSettings", "equity_asset_of"]
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
@@ -80,3 +82,12 @@ class PortfolioConfig(Settings, frozen=True, kw_only=True):
     catalog: CatalogSettings = CatalogSettings()
     portfolio: PortfolioSettings = PortfolioSettings()
     observe: ObserveSettings = ObserveSettings()
+
+
+def equity_asset_of(settings: PortfolioSettings, catalog: Catalog) -> int:
+    """Return the asset in which equity is valued; ConfigError when the catalog lacks it."""
+    if settings.equity_asset:
+        return catalog.asset(settings.equity_asset, "[portfolio] equity_asset").asset_id
+    if not catalog.instruments:
+        raise ConfigError("the catalog has no instruments: nothing could be explained")
+    return catalog.instruments[0].quote.asset_id

@@ -154,16 +154,30 @@ class PostgresStore:
 
     async def load(self, partition: int) -> tuple[Place, Book]:
         """Return where `PORTFOLIO` stands and the book at that place, read at one moment."""
-        wanted: tuple[TableName, ...] = ("positions", "balances", "marks")
-        queries = [_query(table, cell=partition) for table in wanted]
+        place, tables = await self._at_place(partition, ("positions", "balances", "marks"))
+        return place, Book.of_tables(
+            partition, tables["positions"], tables["balances"], tables["marks"]
+        )
+
+    async def everything(self, partition: int) -> tuple[Place, dict[TableName, Table]]:
+        """Return where `PORTFOLIO` stands and all tables of the cell at that place."""
+        return await self._at_place(partition, tuple(TABLES))
+
+    async def _at_place(
+        self, partition: int, wanted: Sequence[TableName]
+    ) -> tuple[Place, dict[TableName, Table]]:
+        """Read tables of a cell and the place that they are at, at one moment."""
         place = (
             "SELECT coalesce(max(next_offset), $3), coalesce(max(next_seq), $4), "
             "coalesce(max(ts_ns), $5) FROM consumer_offset WHERE consumer = $1 AND partition = $2"
         )
-        found, positions, balances, prints = await self._db.read_tables(
-            [(place, _PLACE, (PORTFOLIO, partition, *START)), *queries]
+        found, *tables = await self._db.read_tables(
+            [
+                (place, _PLACE, (PORTFOLIO, partition, *START)),
+                *(_query(table, cell=partition) for table in wanted),
+            ]
         )
-        return Place(*found[0].item()), Book.of_tables(partition, positions, balances, prints)
+        return Place(*found[0].item()), dict(zip(wanted, tables, strict=True))
 
     async def apply(self, batch: Batch) -> bool:
         """Write a batch and move `PORTFOLIO`; False when it does not stand at `batch.before`."""

@@ -14,7 +14,6 @@ from typing import Any, Final
 
 from tradecore.catalog import Catalog
 from tradecore.cell import FrameReader, Position, StreamError, source_of
-from tradecore.errors import ConfigError
 from tradecore.portfolio.document import document_of, encode_document, portfolio_key
 from tradecore.portfolio.equity import warm_up
 from tradecore.portfolio.marks import Marks
@@ -30,7 +29,7 @@ from tradecore_shells.plumbing.ports import (
     RetryableError,
 )
 from tradecore_shells.plumbing.retry import retrying
-from tradecore_shells.portfolio.config import PortfolioSettings
+from tradecore_shells.portfolio.config import PortfolioSettings, equity_asset_of
 from tradecore_shells.portfolio.publisher import Publisher
 from tradecore_shells.portfolio.sessions import SessionKeeper
 from tradecore_shells.portfolio.store import PortfolioStore
@@ -111,17 +110,9 @@ class PortfolioService:
             clock=clock,
             metrics=metrics,
             terms=self._terms,
-            equity_asset=self._equity_asset(),
+            equity_asset=equity_asset_of(settings, catalog),
             on_change=self._publisher.change,
         )
-
-    def _equity_asset(self) -> int:
-        if self._settings.equity_asset:
-            return self._catalog.asset(self._settings.equity_asset, "equity_asset").asset_id
-        instruments = self._catalog.instruments
-        if not instruments:
-            raise ConfigError("the catalog has no instruments: nothing could be explained")
-        return instruments[0].quote.asset_id
 
     # ------------------------------------------------------------------------------- from outside
     def stop(self) -> None:

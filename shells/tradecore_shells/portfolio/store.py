@@ -135,6 +135,9 @@ class PortfolioStore(Protocol):
     async def load(self, partition: int) -> tuple[Place, Book]:
         """Return where `PORTFOLIO` stands and the book of the cell at that place."""
 
+    async def everything(self, partition: int) -> tuple[Place, dict[TableName, Table]]:
+        """Return where `PORTFOLIO` stands and all tables of the cell at that place, for proofs."""
+
     async def apply(self, batch: Batch) -> bool:
         """Write a batch and move `PORTFOLIO`, all or nothing.
 

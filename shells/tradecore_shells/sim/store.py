@@ -82,6 +82,11 @@ class DictStore:
         place = self.places.get((PORTFOLIO, partition), START)
         return place, Book.of_tables(partition, positions, balances, prints)
 
+    async def everything(self, partition: int) -> tuple[Place, dict[TableName, Table]]:
+        """Return where `PORTFOLIO` stands and all tables of the cell at that place."""
+        place = self.places.get((PORTFOLIO, partition), START)
+        return place, {name: self._table(name, partition) for name in TABLES}
+
     async def apply(self, batch: Batch) -> bool:
         """Write a batch and move `PORTFOLIO`; False when it does not stand at `batch.before`."""
         if not self._move(PORTFOLIO, batch.partition, batch.before, batch.after):
