@@ -124,19 +124,11 @@ async def create_topics(
     FatalError
         The broker refuses.
     """
-    from aiokafka.admin import AIOKafkaAdminClient
     from aiokafka.errors import KafkaError
 
-    client: Any = AIOKafkaAdminClient(
-        bootstrap_servers=bootstrap, request_timeout_ms=10_000, **(options or {})
-    )
-    try:
-        await client.start()
-    except KafkaError as error:
-        await client.close()
-        raise RetryableError(
-            f"no Kafka broker answers at {bootstrap} ({error}); start it, or correct the address"
-        ) from error
+    from tradecore_shells.plumbing.kafka_aio import start_admin
+
+    client = await start_admin(bootstrap, options or {})
     try:
         existing = set(await client.list_topics())
         await _create(client, bootstrap, [plan for plan in plans if plan.name not in existing])

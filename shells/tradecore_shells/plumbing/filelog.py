@@ -23,6 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
+import tradecore
 from tradecore.buffers import BytesLike, byte_view
 from tradecore.errors import JournalError
 from tradecore.storage import FileJournal, FileOps, FolderLock, LogReader, drop_before
@@ -140,7 +141,7 @@ class FileLog:
             self._threads, place.drop_before, offset
         )
 
-    def topics(self) -> dict[str, int]:
+    async def topics(self) -> dict[str, int]:
         """Return the topics that exist and their numbers of partitions (the highest one + 1)."""
         found: dict[str, int] = {}
         for path in self._folder.iterdir():
@@ -223,6 +224,7 @@ class _Partition:
                 self._folder,
                 source=0,
                 kind="log",
+                build=f"tradecore {tradecore.__version__}",
                 segment_bytes=self._segment_bytes,
                 group_bytes=self._group_bytes,
                 ops=self._ops,

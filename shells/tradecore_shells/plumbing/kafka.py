@@ -22,7 +22,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from tradecore.buffers import BytesLike, byte_view
-from tradecore_shells.plumbing.ports import Bounds, FatalError, Record, RetryableError
+from tradecore_shells.plumbing.ports import (
+    TOPICS,
+    TRADING_COMMANDS,
+    Bounds,
+    FatalError,
+    Record,
+    RetryableError,
+    dead_letters,
+)
 
 __all__ = ["MAX_RECORD_BYTES", "Backend", "BackendReader", "KafkaLog"]
 
@@ -153,6 +161,16 @@ class KafkaLog:
         await self.reach(*place)
         return await self.backend.bounds(*place)
 
+    async def topics(self) -> dict[str, int]:
+        """Return those of our topics that exist and their numbers of partitions. As `bounds`."""
+        self._must_work()
+        await self._started()
+        found = {}
+        for topic in (*TOPICS, dead_letters(TRADING_COMMANDS)):
+            if count := await self.backend.partitions(self._prefix + topic):
+                found[topic] = count
+        return found
+
     async def close(self) -> None:
         """Finish what was appended as far as the broker lets us, and disconnect. Repeatable."""
         if self._closed:
@@ -169,6 +187,11 @@ class KafkaLog:
         if self._closed:
             raise FatalError(f"{self.backend.where}: the log is closed")
 
+    async def _started(self) -> None:
+        if self._starting is None or (self._starting.done() and _failed(self._starting)):
+            self._starting = asyncio.create_task(self.backend.start())
+        await asyncio.shield(self._starting)
+
     async def reach(self, topic: str, partition: int) -> None:
         """Return when the broker answers and has the partition.
 
@@ -179,9 +202,7 @@ class KafkaLog:
         FatalError
             The topic has fewer partitions.
         """
-        if self._starting is None or (self._starting.done() and _failed(self._starting)):
-            self._starting = asyncio.create_task(self.backend.start())
-        await asyncio.shield(self._starting)
+        await self._started()
         if topic not in self._known:
             count = await self.backend.partitions(topic)
             if not count:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -24,7 +25,11 @@ from aiokafka.errors import (
 from tradecore_shells.plumbing.kafka import MAX_RECORD_BYTES
 from tradecore_shells.plumbing.ports import Bounds, FatalError, Record, RetryableError
 
-__all__ = ["AioKafka"]
+__all__ = ["AioKafka", "start_admin"]
+
+# Where nobody has set up logging, the library's warnings do not belong onto the terminal: what
+# matters is raised.
+logging.getLogger("aiokafka").addHandler(logging.NullHandler())
 
 _FETCH_BYTES: Final = 8 << 20
 # What the broker holds a question for; a seek has to wait for the end of it.
@@ -50,7 +55,7 @@ class AioKafka:
     def __init__(self, bootstrap: str, *, watchdog_s: float, options: Mapping[str, Any]) -> None:
         self.where = bootstrap
         self._watchdog_s = watchdog_s
-        self._options = {"bootstrap_servers": bootstrap, **options}
+        self._options = {**options, "bootstrap_servers": bootstrap}
         self._producer: Any = None
         self._asker: Any = None
         self._admin: Any = None
@@ -58,6 +63,7 @@ class AioKafka:
     async def start(self) -> None:
         """See `Backend.start`."""
         timeout = int(_ANSWER_S * 1000)
+        self._admin = await start_admin(self.where, self._options)
         self._producer = AIOKafkaProducer(
             enable_idempotence=True,
             acks="all",
@@ -68,16 +74,12 @@ class AioKafka:
         self._asker = AIOKafkaConsumer(
             enable_auto_commit=False, request_timeout_ms=timeout, **self._options
         )
-        self._admin = AIOKafkaAdminClient(request_timeout_ms=timeout, **self._options)
         try:
-            for client in (self._producer, self._asker, self._admin):
-                await client.start()
+            await self._producer.start()
+            await self._asker.start()
         except KafkaError as error:
             await self.close()
-            raise RetryableError(
-                f"no Kafka broker answers at {self.where} ({error}); start it, or correct the "
-                "address"
-            ) from error
+            raise _nobody(self.where) from error
         except BaseException:
             await self.close()
             raise
@@ -146,6 +148,23 @@ class AioKafka:
             self._admin = None
 
 
+async def start_admin(bootstrap: str, options: Mapping[str, Any]) -> Any:
+    """Return a connected admin client. Raises RetryableError when no broker answers."""
+    client = AIOKafkaAdminClient(
+        **{**options, "bootstrap_servers": bootstrap}, request_timeout_ms=int(_ANSWER_S * 1000)
+    )
+    try:
+        await client.start()
+    except KafkaError as error:
+        await _stop(client.close())
+        raise _nobody(bootstrap) from error
+    return client
+
+
+def _nobody(where: str) -> RetryableError:
+    return RetryableError(f"no Kafka broker answers at {where}; start it, or correct the address")
+
+
 class _AioReader:
     """One consumer of one partition."""
 
@@ -179,9 +198,7 @@ class _AioReader:
             await consumer.start()
         except KafkaError as error:
             await _stop(consumer.stop())
-            raise RetryableError(
-                f"no Kafka broker answers at {self._backend.where} ({error})"
-            ) from error
+            raise _nobody(self._backend.where) from error
         consumer.assign([self._place])
         return consumer
 

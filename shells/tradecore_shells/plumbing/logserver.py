@@ -38,7 +38,7 @@ _MAX_FETCH_RECORDS: Final = 100_000
 class ServedLog(Log, Protocol):
     """What the server needs of a log: the port, and the list of topics."""
 
-    def topics(self) -> dict[str, int]:
+    async def topics(self) -> dict[str, int]:
         """Return topics and their numbers of partitions."""
 
 
@@ -186,7 +186,7 @@ class _Peer:
                 bounds = await self._log.bounds(request.topic, request.partition)
                 self.connection.send(wire.Bounds(number, bounds.start, bounds.end))
             else:
-                self.connection.send(wire.Topics(number, self._log.topics()))
+                self.connection.send(wire.Topics(number, await self._log.topics()))
         except TradecoreError as error:
             self.connection.send(wire.Failed(number, isinstance(error, RetryableError), str(error)))
 

@@ -18,6 +18,9 @@ from collections.abc import Sequence
 
 __all__ = ["main"]
 
+# Optional packages, and the extra that brings each.
+_EXTRAS = dict.fromkeys(("aiokafka", "asyncpg", "redis", "uvloop"), "services")
+
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_FAULT, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 
 
@@ -33,7 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from tradecore.cli.screen import Screen
     from tradecore.errors import EngineFault, TradecoreError
 
-    args = build_parser().parse_args(argv)
+    argv = sys.argv[1:] if argv is None else argv
+    args = build_parser(argv).parse_args(argv)
     screen = Screen(json=getattr(args, "json", False), plain=getattr(args, "plain", False))
     try:
         code = int(args.run(args, screen))
@@ -50,6 +54,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_FAULT
     except TradecoreError as error:
         screen.error(str(error))
+        return EXIT_USAGE
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        screen.error(f"this needs {error.name}: pip install 'tradecore[{extra}]'")
         return EXIT_USAGE
     except MemoryError:
         screen.error("out of memory; ask for less (fewer accounts, orders or instruments)")

@@ -9,10 +9,11 @@ from typing import Any
 
 import msgspec
 
+from tradecore import envelope
 from tradecore.cli.journal_files import followed_segments, load_config, segment_head
 from tradecore.cli.parser import Commands, int_in, new_command
 from tradecore.cli.screen import Screen, rate_text, size_text
-from tradecore.errors import JournalError
+from tradecore.errors import FrameError, JournalError
 from tradecore.journal import Segment, records, verify
 from tradecore.storage import cut_tail, list_segments, read_segments
 
@@ -150,20 +151,48 @@ def _segment(segment: Segment) -> dict[str, Any]:
 
 
 def _commands(place: Path, first: int, count: int) -> list[tuple[int, dict[str, Any]]]:
-    """Return (sequence number, description) of some commands."""
+    """Return (sequence number, description) of some commands, or of some records of a log."""
     from tradecore.describe import describe_commands
 
     found: list[tuple[int, dict[str, Any]]] = []
+    is_log = segment_head(place).kind == "log"
     for record in records(read_segments(place, from_seq=first)):
-        for envelope in record.envelopes():
-            if envelope.first_seq + envelope.count <= first:
+        if is_log:
+            for seq, (ts_ns, payload) in enumerate(record.payloads(), record.first_seq):
+                if seq >= first:
+                    found.append((seq, _payload(seq, ts_ns, payload)))
+                if len(found) == count:
+                    return found
+            continue
+        for each in record.envelopes():
+            if each.first_seq + each.count <= first:
                 continue
-            for seq, shown in enumerate(describe_commands(envelope.frames), envelope.first_seq):
+            for seq, shown in enumerate(describe_commands(each.frames), each.first_seq):
                 if seq >= first:
                     found.append((seq, shown))
                 if len(found) == count:
                     return found
     return found
+
+
+def _payload(seq: int, ts_ns: int, payload: memoryview) -> dict[str, Any]:
+    """Return one record of a log: where, when, how large, and whose envelope it is."""
+    shown: dict[str, Any] = {
+        "kind": "record",
+        "offset": seq - 1,
+        "ts_ns": ts_ns,
+        "bytes": len(payload),
+    }
+    try:
+        found = envelope.decode(payload)
+    except FrameError:
+        return shown  # a log takes anything; what reads it judges it
+    return shown | {
+        "source": found.source,
+        "first_seq": found.first_seq,
+        "count": found.count,
+        "frames": found.frames.nbytes // envelope.FRAME_BYTES,
+    }
 
 
 # ------------------------------------------------------------------------------------- verify
@@ -177,10 +206,16 @@ def _verify(args: argparse.Namespace, screen: Screen) -> int:
         screen.line(f"FAIL {error}")
         return 1
     screen.result({"journal": args.journal, "ok": True, "summary": msgspec.to_builtins(summary)})
+    if segment_head(place).kind == "log":
+        held = f"payloads {summary.first_seq:,}..{summary.last_seq:,}"
+    else:
+        held = (
+            f"{summary.envelopes:,} envelopes, commands {summary.first_seq:,}.."
+            f"{summary.last_seq:,} ({summary.frames:,} frames)"
+        )
     screen.line(
-        f"ok   {args.journal}: {summary.segments} segments, {summary.records:,} records, "
-        f"{summary.envelopes:,} envelopes, commands {summary.first_seq:,}..{summary.last_seq:,} "
-        f"({summary.frames:,} frames), chain {summary.end.chain:08x}"
+        f"ok   {args.journal}: {summary.segments} segments, {summary.records:,} records, {held}, "
+        f"chain {summary.end.chain:08x}"
     )
     return 0
 

@@ -10,7 +10,7 @@ import argparse
 import importlib.util
 import shutil
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -23,6 +23,11 @@ Commands = Any
 
 # In the order in which help shows them. `bench` is there when its module is installed.
 _MODULES = ("demo", "replay", "verify", "bench", "journal", "snapshot", "audit", "status")
+
+# Other packages add commands under this group of entry points: NAME = "package.module", a module
+# with `add` and `run` like those here. Ours are in `tradecore_shells.cli`.
+_GROUP = "tradecore.commands"
+_CHECKOUT = "tradecore_shells.cli"
 
 _DESCRIPTION = "A deterministic trading core: matching, pre-trade risk, accounts and PnL."
 _EPILOG = """\
@@ -94,8 +99,15 @@ def new_command(
     return parser
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole program."""
+def build_parser(argv: Sequence[str] | None = None) -> argparse.ArgumentParser:
+    """Return the parser of the whole program.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        What will be parsed. Where it names a command of the library, commands of other packages are
+        not looked for: that takes longer than everything else here.
+    """
     parser = _Parser(
         prog="tradecore", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=_formatter
     )
@@ -108,4 +120,31 @@ def build_parser() -> argparse.ArgumentParser:
         module = f"tradecore.cli.{name}"
         if importlib.util.find_spec(module) is not None:
             import_module(module).add(commands)
+    if not argv or argv[0] not in _MODULES:
+        for name, module in _other_commands():
+            try:
+                import_module(module).add(commands)
+            except ModuleNotFoundError as error:
+                _add_incomplete(commands, name, error)
     return parser
+
+
+def _other_commands() -> Iterator[tuple[str, str]]:
+    """Yield name and module of the commands that other packages bring."""
+    from importlib.metadata import entry_points
+
+    found = sorted((entry.name, entry.value) for entry in entry_points(group=_GROUP))
+    if not found and importlib.util.find_spec(_CHECKOUT.partition(".")[0]) is not None:
+        # A checkout on the path that was never installed declares nothing.
+        found = [(name, f"{_CHECKOUT}.{name}") for name in import_module(_CHECKOUT).COMMANDS]
+    yield from found
+
+
+def _add_incomplete(commands: Commands, name: str, error: ModuleNotFoundError) -> None:
+    """Add a command that says what has to be installed before it can be used."""
+
+    def run(args: argparse.Namespace, screen: Any) -> int:
+        raise error
+
+    parser = commands.add_parser(name, help=f"(needs {error.name})")
+    parser.set_defaults(run=run)
