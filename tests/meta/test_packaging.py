@@ -95,7 +95,8 @@ def test_wheel_ships_the_c_surface_and_no_kernel_source(checkout: Path, tmp_path
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     expected = _under("src", ".py", ".pxd", ".pyi", ".h", ".def", ".typed")
-    assert {name.removeprefix("src/") for name in expected} == names
+    expected |= _under("shells/tradecore_shells", ".py", ".sql")
+    assert {name.removeprefix("src/").removeprefix("shells/") for name in expected} == names
     assert {"tradecore/py.typed", "tradecore_ext/py.typed"} <= names
     assert "tradecore_ext/include/tc_frame.h" in names
     assert not [name for name in names if name.endswith((".pyx", ".c"))]
@@ -110,6 +111,7 @@ def test_sdist_ships_everything_that_building_and_testing_need(
         names = {name.partition("/")[2] for name in archive.getnames()}
     needed = {"CMakeLists.txt", "pyproject.toml", "setup.py", "LICENSE", "README.md", "Makefile"}
     needed |= _under("src", ".py", ".pyx", ".pxd", ".pyi", ".h", ".def", ".typed")
+    needed |= _under("shells/tradecore_shells", ".py", ".sql")
     needed |= _under("tools", ".py", ".sh") | _under("tests", ".py", ".json", ".txt")
     assert needed <= names, sorted(needed - names)
     assert not [name for name in names if name.endswith((".so", ".pyc"))]
