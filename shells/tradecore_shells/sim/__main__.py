@@ -104,9 +104,7 @@ def _show_failure(outcome: Outcome) -> None:
     print(f"seed {outcome.seed} FAILED: {outcome.violations[0]}", flush=True)
 
 
-def _finish(
-    total: Total, seeds: tuple[int, int], seconds: float, given: argparse.Namespace
-) -> int:
+def _finish(total: Total, seeds: tuple[int, int], seconds: float, given: argparse.Namespace) -> int:
     print(table(sorted((name, int(value)) for name, value in total.counts.items()), "happened"))
     print(table([(name, total.hits[name]) for name in sorted(total.hits)], "faults"))
     commit = _commit()

@@ -7,8 +7,12 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tradecore.codes import CommandKind
 from tradecore.errors import SnapshotError
 from tradecore.snapshot import decode
+from tradecore.testing import build
+from tradecore_shells.plumbing.ports import TRADING_COMMANDS
+from tradecore_shells.sim.builds import EPOCH_KNOWN
 from tradecore_shells.sim.disk import Disk
 from tradecore_shells.sim.nodes import Node
 
@@ -34,7 +38,7 @@ class Chaos:
         self._tasks: list[asyncio.Task[None]] = []
         self._zombies = 0
         self.flipped: set[tuple[int, Path]] = set()
-        self.at_work = True
+        self.old: Node | None = None
 
     def start(self) -> None:
         """Let every class strike at its own times."""
@@ -47,12 +51,13 @@ class Chaos:
             "pause": self._pause,
             "zombie": self._zombie,
             "snapshot_flip": self._flip,
+            "slow_reader": self._slow_down,
+            "upgrade": self._upgrade,
         }
         self._tasks = [self._loop.create_task(self._strike(*act)) for act in acts.items()]
 
     def stop(self) -> None:
         """End all strikes; who is paused goes on."""
-        self.at_work = False
         for task in self._tasks:
             task.cancel()
         for node in self._world.supervisor.nodes:
@@ -146,5 +151,36 @@ class Chaos:
         return found
 
     async def _forget(self) -> bool:
-        """Drop what lies before the oldest snapshot of every machine, as an operator may."""
-        return False
+        """Drop what lies before the oldest snapshot that each machine keeps, as an operator may."""
+        kept = [self.intact(disk) for disk in self._world.disks]
+        if any(len(snapshots) < 2 for snapshots in kept):
+            return False
+        floor = min(min(snapshots.values()) for snapshots in kept)
+        before = self._world.broker.partition(TRADING_COMMANDS, self._world.partition).start
+        self._world.broker.forget(TRADING_COMMANDS, self._world.partition, floor)
+        return floor > before
+
+    async def _slow_down(self) -> bool:
+        node = self._anybody()
+        if node is None or node.process is None:
+            return False
+        connections = self._world.connections.get(node.process.name, [])
+        slow = self._rng.choice((20.0, 100.0))
+        for log in connections:
+            log.slow = slow
+        await asyncio.sleep(self._rng.uniform(0.2, 1.5))
+        for log in connections:
+            log.slow = 1.0
+        return bool(connections)
+
+    async def _upgrade(self) -> bool:
+        """Switch to a newer epoch while a node of an older build was forgotten somewhere."""
+        world = self._world
+        if self.old is not None or world.operator is None:
+            return False
+        node = world.trading_node("trading-old", "primary", world.old_disk, old_build=True)
+        self.old = world.supervisor.add(node)
+        world.supervisor.start(node)
+        await asyncio.sleep(self._rng.uniform(0.1, 0.5))
+        world.operator.wishes.append(build.admin(CommandKind.EPOCH, epoch=EPOCH_KNOWN))
+        return True

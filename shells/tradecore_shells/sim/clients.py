@@ -228,6 +228,11 @@ class Operator:
     faults : Faults
     journal : Journal
     rng : random.Random
+
+    Attributes
+    ----------
+    wishes : list of bytes
+        Commands that somebody wants sent.
     """
 
     def __init__(
@@ -245,6 +250,7 @@ class Operator:
         self.partition = partition
         self.ready = asyncio.Event()
         self.stopping = False
+        self.wishes: list[bytes] = []
         self._log = log
         self._faults = faults
         self._journal = journal
@@ -266,6 +272,8 @@ class Operator:
                 await self._append(self._sealed(self._deposit(777), self._next_seq + 10_000))
             if self._faults.strikes("sequenced_other") and self._next_seq > 2:
                 await self._append(self._sealed(self._deposit(555), self._next_seq - 1))
+            while self.wishes:
+                await self.send(self.wishes.pop(0))
             await self._act()
 
     async def send(self, *commands: bytes) -> None:

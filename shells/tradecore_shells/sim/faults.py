@@ -14,7 +14,7 @@ from typing import Final
 __all__ = ["CLASSES", "Faults"]
 
 # What can go wrong, and the highest rate: strikes per call for the ports, per virtual second and
-# world for the rest.
+# world for the rest, per world for what happens in the end.
 CLASSES: Final = {
     "append_lost": 0.25,  # the request never arrives; the caller hears of it after a while
     "ack_lost": 0.25,  # the records are there, the answer is not
@@ -46,7 +46,10 @@ CLASSES: Final = {
     "stale": 0.04,  # a command that was sent too long ago
     "slow_reader": 0.5,  # some process reads slowly
     "price_shock": 0.5,  # the mark price jumps, accounts are liquidated
-    "upgrade": 0.15,  # an epoch newer than some binary comes
+    "upgrade": 0.3,  # an epoch comes that a forgotten node of an older build does not know
+    "log_lost_tail": 0.3,  # in the end: the log lost what the snapshots have seen
+    "log_of_others": 0.3,  # in the end: where the snapshots have seen one record there is another
+    "epoch_of_tomorrow": 0.3,  # in the end: an epoch that no build knows
 }
 
 

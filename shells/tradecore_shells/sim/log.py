@@ -92,7 +92,7 @@ class SimLog:
     seed : str
         Of delays and sizes.
     slow : float
-        Factor on the delay of reads: a slow reader.
+        Factor on the delay of reads: a slow reader. May be changed.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class SimLog:
         self._faults = broker.faults
         self._process = process
         self._rng = random.Random(f"log-{seed}")
-        self._slow = slow
+        self.slow = slow
         self._last: dict[tuple[str, int], float] = {}
         self._closed = False
 
@@ -173,7 +173,7 @@ class SimLog:
     ) -> list[Record]:
         """Return records from `offset` on, in pieces of any size."""
         self._check()
-        await asyncio.sleep(self._slow * self._rng.uniform(0.0001, 0.002))
+        await asyncio.sleep(self.slow * self._rng.uniform(0.0001, 0.002))
         if self._faults.strikes("fetch_failed"):
             raise RetryableError(f"{topic}-{partition}: connection lost")
         if self._broker.stalled_until > self._loop.now:

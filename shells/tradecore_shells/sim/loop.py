@@ -139,10 +139,10 @@ class SimLoop(asyncio.BaseEventLoop):
         self._selector = _NoSelector()
         self._spin = 0
         self._graveyard: list[Process] = []
-        self.set_task_factory(self._make_task)
+        self.set_task_factory(self._make_task)  # type: ignore[arg-type]
         self.set_exception_handler(self._note)
 
-    def __del__(self) -> None:  # type: ignore[override]
+    def __del__(self) -> None:
         """Let go without a word: no file is open."""
 
     # ---- what asyncio wants ------------------------------------------------------------------

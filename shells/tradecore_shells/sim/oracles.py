@@ -29,7 +29,8 @@ def numbered_frames(
 ) -> tuple[list[bytes], list[str]]:
     """Return the frames of a numbered topic in order of their numbers, from 1, and what is wrong.
 
-    Whatever was written twice must be the same both times, and no number may be missing.
+    Whatever was written twice must be the same both times, no number may be missing, and none may
+    come before the one in front of it: a reader would have stopped there.
     """
     known: dict[int, bytes] = {}
     wrong: list[str] = []
@@ -37,6 +38,8 @@ def numbered_frames(
         envelope = decode(payload)
         if envelope.source != source:
             wrong.append(f"O2 {topic} offset {offset}: source {envelope.source:#x}")
+        if envelope.first_seq > (top := max(known, default=0)) + 1:
+            wrong.append(f"O2 {topic} offset {offset}: {envelope.first_seq} comes behind {top}")
         frames = bytes(envelope.frames)
         for index in range(0, len(frames), _FRAME):
             seq = envelope.first_seq + index // _FRAME

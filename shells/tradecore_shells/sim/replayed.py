@@ -64,7 +64,7 @@ class Replay:
         wanted = {offset for offset, _, _ in world.states()}
         self._letters: list[int] = []
         for record in self._records:
-            if record.offset == world.target:
+            if record.offset == world.drained_to:
                 self.needed = {EXECUTIONS: len(self.executions), MARKET_DATA: len(self.market)}
             output = self.cell.apply_many([record])
             self.executions += _frames(output.executions(self.cell))
@@ -72,6 +72,8 @@ class Replay:
             self._letters += [letter.offset for letter in output.dead_letters]
             if self.cell.next_offset in wanted:
                 self._hashes[self.cell.next_offset] = self.cell.state_hash()
+        if world.drained_to == len(self._records):
+            self.needed = {EXECUTIONS: len(self.executions), MARKET_DATA: len(self.market)}
 
     def hashes(self, world: World) -> list[str]:
         """Judge O1: every state that anybody was in equals that of the replay at its offset."""

@@ -15,7 +15,7 @@ import msgspec
 
 from tradecore_shells.sim.faults import CLASSES
 from tradecore_shells.sim.loop import current_process
-from tradecore_shells.sim.mutants import DesignBugs
+from tradecore_shells.sim.mutants import planted
 from tradecore_shells.sim.world import World
 
 __all__ = ["Outcome", "Total", "run_seed", "run_seeds"]
@@ -117,26 +117,26 @@ def _fingerprint(world: World) -> str:
 
 
 def run_seed(
-    seed: int, *, bugs: DesignBugs | None = None, load_s: float | None = None, story: bool = False
+    seed: int, *, bug: str | None = None, load_s: float | None = None, story: bool = False
 ) -> Outcome:
     """Live through one seed.
 
     Parameters
     ----------
     seed : int
-    bugs : DesignBugs, optional
-        Mistakes planted into the services; for proving that they are noticed.
+    bug : str, optional
+        A mistake to plant into the services, of `mutants.BUGS`.
     load_s : float, optional
         Virtual seconds under load.
     story : bool
         Keep what was said on the way.
     """
     hits: Counter[str] = Counter()
-    world = World(seed, hits, load_s, bugs=bugs)
     lines: list[str] = []
-    world.tell = lines.append if story else None
-    with _logging_to(_Story(world, lines) if story else None):
-        violations = world.run()
+    with planted(bug) as patches:
+        world = World(seed, hits, load_s, differently=patches.settings)
+        with _logging_to(_Story(world, lines) if story else None):
+            violations = world.run()
     return Outcome(seed, violations, dict(hits), world.counts(), _fingerprint(world), lines)
 
 

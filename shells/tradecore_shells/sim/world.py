@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +19,7 @@ from tradecore.storage import SnapshotStore
 from tradecore_shells.plumbing.observe import NoMetrics
 from tradecore_shells.plumbing.ports import TRADING_COMMANDS
 from tradecore_shells.plumbing.snapshots import DirectSnapshots
+from tradecore_shells.sim.builds import OldBuildLog
 from tradecore_shells.sim.chaos import Chaos
 from tradecore_shells.sim.clients import Journal, Operator, Trader
 from tradecore_shells.sim.clock import SimClock
@@ -27,7 +27,6 @@ from tradecore_shells.sim.disk import Disk, SimFiles
 from tradecore_shells.sim.faults import Faults
 from tradecore_shells.sim.log import Broker, SimLog
 from tradecore_shells.sim.loop import Process, SimLoop, Stuck
-from tradecore_shells.sim.mutants import DesignBugs
 from tradecore_shells.sim.nodes import Node, Supervisor
 from tradecore_shells.trading.config import TradingSettings
 from tradecore_shells.trading.service import TradingService
@@ -52,8 +51,8 @@ class World:
         Where strikes of faults are counted.
     load_s : float, optional
         Virtual seconds of trading under faults; drawn from the seed by default.
-    bugs : DesignBugs, optional
-        Mistakes planted into the services.
+    differently : dict, optional
+        Settings of a planted design bug; see `planted_cell`.
 
     Attributes
     ----------
@@ -67,11 +66,10 @@ class World:
         hits: Counter[str] | None = None,
         load_s: float | None = None,
         *,
-        bugs: DesignBugs | None = None,
+        differently: dict[str, Any] | None = None,
     ) -> None:
         self.seed = seed
-        self.bugs = bugs
-        self.tell: Callable[[str], None] | None = None
+        self.differently = differently or {}
         self.partition, self.source = PARTITION, CELL_SOURCE
         self.rng = random.Random(f"world-{seed}")
         self.loop = SimLoop(seed)
@@ -87,12 +85,17 @@ class World:
         self.disks = [first] if shared else [first, Disk(self.loop, self.faults, ~seed)]
         self.config = CellConfig(
             engine=EngineConfig(
-                accounts=True, max_instruments=4, max_orders=4096, max_accounts=64,
+                accounts=True, max_instruments=4, max_orders=1024, max_accounts=64,
                 max_groups=8, max_assets=8, prefetch="off",
             ),
-            recent_orders=4096,
+            recent_orders=self.differently.get("recent_orders", 2048),
+            max_sources=16,
         )  # fmt: skip
         self.settings = self._draw_settings()
+        # An old build and its snapshots have a machine of their own: nobody else may read those.
+        self.old_disk = Disk(self.loop, self.faults, seed + 1_000_003)
+        self.connections: dict[str, list[SimLog]] = {}
+        self.drained_to = 0
         self._serial = 0
         self._states: list[tuple[int, str, str]] = []
         self._add_trading()
@@ -117,9 +120,16 @@ class World:
         self._serial += 1
         return f"{self.seed}-{self._serial}"
 
-    def connect(self, process: Process | None = None) -> SimLog:
+    def connect(self, process: Process | None = None, *, old_build: bool = False) -> SimLog:
         """Return a connection to the log."""
-        return SimLog(self.broker, process, self.next_seed())
+        if old_build:
+            goes_on = "old_build_goes_on" in self.differently
+            made: SimLog = OldBuildLog(self.broker, process, self.next_seed(), goes_on=goes_on)
+        else:
+            made = SimLog(self.broker, process, self.next_seed())
+        if process is not None:
+            self.connections.setdefault(process.name, []).append(made)
+        return made
 
     def clock(self) -> SimClock:
         """Return the clock of some machine."""
@@ -132,7 +142,7 @@ class World:
         self.standby = self.trading_node("trading-b", "standby", self.disks[-1])
         self.supervisor.add(self.standby)
 
-    def trading_node(self, name: str, role: str, disk: Disk) -> Node:
+    def trading_node(self, name: str, role: str, disk: Disk, *, old_build: bool = False) -> Node:
         """Return a node that runs the trading service; nobody looks after it yet."""
         settings = TradingSettings(
             **{field: getattr(self.settings, field) for field in self.settings.__struct_fields__}
@@ -145,7 +155,7 @@ class World:
                 settings,
                 self.config,
                 partition=PARTITION,
-                log=self.connect(process),
+                log=self.connect(process, old_build=old_build),
                 snapshots=DirectSnapshots(store),
                 clock=self.clock(),
                 metrics=NoMetrics(),
@@ -161,6 +171,7 @@ class World:
     # ---------------------------------------------------------------------------------------- run
     def run(self) -> list[str]:
         """Live through the seed; returns what the oracles found, nothing when all is well."""
+        from tradecore_shells.sim.last_acts import last_acts
         from tradecore_shells.sim.oracles import judge
 
         try:
@@ -168,6 +179,8 @@ class World:
             self.violations += self.supervisor.violations
             if not self.violations:
                 self.violations += judge(self)
+            if not self.violations:
+                self.violations += self.loop.run_until_complete(last_acts(self))
         except Stuck as stuck:
             self.violations.append(f"liveness: {stuck}")
         finally:
@@ -191,6 +204,7 @@ class World:
         ]
         await asyncio.sleep(self.load_s)
         await self._heal(people)
+        self._let_go_of_the_old_build()
         for node in self.supervisor.nodes:
             self.supervisor.kill(node, again_s=0.1)
         if not await self._drained():
@@ -242,6 +256,14 @@ class World:
         self.violations.append("liveness: " + "; ".join(self._behind()))
         return False
 
+    def _let_go_of_the_old_build(self) -> None:
+        """End the node of the older build; had it met the epoch, it must have fenced itself."""
+        node = self.chaos.old
+        if node is None:
+            return
+        self.supervisor.kill(node, again_s=None)
+        self.supervisor.nodes.remove(node)
+
     def _behind(self) -> list[str]:
         behind = []
         for node in self.trading:
@@ -265,6 +287,8 @@ class World:
             if node in self.trading and node.service is not None and node.service.cell is not None:
                 cell = node.service.cell
                 self._states.append((cell.next_offset, cell.state_hash(), node.name))
+                if node is self.primary:
+                    self.drained_to = cell.next_offset
 
     def states(self) -> list[tuple[int, str, str]]:
         """Return every state that is known: (offset behind it, hash, whose)."""
