@@ -35,6 +35,7 @@ LEAST_TIMEOUT_S = 60
 TESTS = (
     "tests/scenarios",
     "tests/unit/engine",
+    "tests/unit/cell",
     "tests/adversarial",
     "tests/determinism/test_batches.py",
     "tests/property",
