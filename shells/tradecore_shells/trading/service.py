@@ -67,7 +67,7 @@ class TradingService:
         self.name = f"trading-{partition}"
         self._settings = settings
         self._config = config
-        self._partition = partition
+        self.partition = partition
         self._log = log
         self._snapshots = snapshots
         self._clock = clock
@@ -119,7 +119,7 @@ class TradingService:
             self._config,
             log=self._log,
             snapshots=self._snapshots,
-            partition=self._partition,
+            partition=self.partition,
             budget_s=settings.retry_s,
         )
         self.cell = cell
@@ -135,12 +135,12 @@ class TradingService:
             records = await retrying(
                 lambda: self._log.fetch(
                     TRADING_COMMANDS,
-                    self._partition,
+                    self.partition,
                     cell.next_offset,
                     max_bytes=settings.fetch_bytes,
                     wait_s=_IDLE_S,
                 ),
-                f"reading {TRADING_COMMANDS}-{self._partition}",
+                f"reading {TRADING_COMMANDS}-{self.partition}",
                 budget_s=settings.retry_s,
             )
             if records:
@@ -192,7 +192,7 @@ class TradingService:
             await asyncio.sleep(self._settings.tick_s)
             payload = encode(seal(frames, source=0, first_seq=1))
             try:
-                await self._log.append(TRADING_COMMANDS, self._partition, [payload])
+                await self._log.append(TRADING_COMMANDS, self.partition, [payload])
             except RetryableError as error:
                 event(_log, "no tick", level=logging.WARNING, reason=str(error))
 
@@ -260,10 +260,10 @@ class TradingService:
         while True:
             await asyncio.sleep(1.0)
             try:
-                bounds = await self._log.bounds(TRADING_COMMANDS, self._partition)
+                bounds = await self._log.bounds(TRADING_COMMANDS, self.partition)
             except RetryableError:
                 continue
-            labels = {"topic": TRADING_COMMANDS, "partition": str(self._partition)}
+            labels = {"topic": TRADING_COMMANDS, "partition": str(self.partition)}
             self._metrics.set("lag_records", max(bounds.end - cell.next_offset, 0), **labels)
             age = (self._clock.now_ns() - cell.last_ts_ns) / 1e9 if cell.last_ts_ns else 0.0
             self._metrics.set("lag_seconds", max(age, 0.0), **labels)

@@ -1,0 +1,232 @@
+"""The exchange on one machine: every service and every server in one process and one folder.
+
+    DIR/log        the log, group commits with fdatasync; served to other processes on DIR/log.sock
+    DIR/postgres   a Postgres of our own, on a socket
+    DIR/snapshots  of the cell
+    DIR/catalog.json, DIR/exchange.json   what the integers mean; what this folder was made with
+
+The adapters are the embedded ones, the services are the same objects as on Kafka and Postgres.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from tradecore.agents import Market, MarketSpec
+from tradecore.errors import ConfigError
+from tradecore_shells.plumbing.catalogs import load_catalog, save_catalog
+from tradecore_shells.plumbing.clock import SystemClock
+from tradecore_shells.plumbing.cluster import EmbeddedPostgres
+from tradecore_shells.plumbing.config import LogSettings
+from tradecore_shells.plumbing.filelog import FileLog
+from tradecore_shells.plumbing.logserver import LogServer
+from tradecore_shells.plumbing.memory import MemoryCache
+from tradecore_shells.plumbing.observe import MetricsPort
+from tradecore_shells.plumbing.postgres import Postgres
+from tradecore_shells.plumbing.runtime import Application
+from tradecore_shells.portfolio.config import PortfolioSettings
+from tradecore_shells.portfolio.pgstore import PostgresStore
+from tradecore_shells.portfolio.service import PortfolioService
+from tradecore_shells.trading.build import make_service
+from tradecore_shells.trading.config import TradingConfig, TradingSettings
+from tradecore_shells.trading.service import TradingService
+from tradecore_shells.up.demo import Demo
+from tradecore_shells.up.participants import Participants
+from tradecore_shells.up.venue import cell_config, specs
+
+__all__ = ["Exchange", "Place", "UpOptions", "open_exchange"]
+
+_FORMAT: Final = 1
+_PARTITION: Final = 0
+
+
+class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What `tradecore up` was asked for."""
+
+    data: str = "data"
+    demo: bool = True
+    accounts: int = 1_000
+    instruments: int = 4
+    seed: int = 1
+    step_s: float = 0.2
+    step_commands: int = 1_024
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """What a folder was made with; written once, read by everybody who uses the folder."""
+
+    format: int
+    accounts: int
+    instruments: int
+    own_account: int
+    log: str = "log.sock"
+    catalog: str = "catalog.json"
+
+    @classmethod
+    def read(cls, folder: Path) -> Place:
+        """Read it. ConfigError when the folder holds no exchange, or one of another version."""
+        path = folder / "exchange.json"
+        try:
+            data = path.read_bytes()
+        except OSError:
+            raise ConfigError(
+                f"{folder} holds no exchange: start one with 'tradecore up --data {folder}', or "
+                "name its folder with --data"
+            ) from None
+        try:
+            found = msgspec.json.decode(data, type=cls)
+        except msgspec.DecodeError as error:
+            raise ConfigError(f"{path}: {error}") from None
+        if found.format != _FORMAT:
+            raise ConfigError(
+                f"{path}: written by another version (format {found.format}, this build has "
+                f"{_FORMAT}); use that version, or another folder"
+            )
+        return found
+
+
+class Exchange:
+    """A running exchange and its parts.
+
+    Attributes
+    ----------
+    application : Application
+        For `runtime.serve` or `runtime.run`.
+    trading, portfolio, demo
+        The services.
+    log, store, cache
+        The adapters.
+    """
+
+    def __init__(
+        self,
+        options: UpOptions,
+        place: Place,
+        *,
+        log: FileLog,
+        server: LogServer,
+        cluster: EmbeddedPostgres,
+        metrics: MetricsPort,
+        clock: SystemClock,
+    ) -> None:
+        folder = Path(options.data)
+        self.options, self.place = options, place
+        self.log, self.server, self.cluster = log, server, cluster
+        spec = market_spec(options, place)
+        self.catalog = load_catalog(folder / place.catalog)
+        self.store = PostgresStore(Postgres(cluster.dsn))
+        self.cache = MemoryCache()
+        config = TradingConfig(
+            log=LogSettings(partition=_PARTITION),
+            cell=cell_config(spec),
+            trading=TradingSettings(snapshots=str(folder / "snapshots"), snapshot_every_s=20.0),
+        )
+        self.trading: TradingService = make_service(
+            config, log=log, clock=clock, metrics=metrics
+        )
+        self.portfolio = PortfolioService(
+            PortfolioSettings(),
+            catalog=self.catalog,
+            partition=_PARTITION,
+            log=log,
+            store=self.store,
+            cache=self.cache,
+            clock=clock,
+            metrics=metrics,
+        )
+        participants = Participants(
+            spec,
+            options.seed,
+            log=log,
+            clock=clock,
+            # Sessions are never used twice; two starts within a second do not happen.
+            session_id=clock.now_ns() // 1_000_000_000 & 0x7FFFFFFF,
+            account_id=0,
+            step_s=options.step_s,
+        )
+        self.demo = Demo(participants, self.trading, log=log, clock=clock, trade=options.demo)
+        # Stopped in this order: who makes work first, who must have seen all of it last.
+        self.application = Application(
+            [self.demo, self.trading, self.portfolio],
+            [server.close, self.cache.close, self.store.close, log.close, self._stop_cluster],
+        )
+
+    async def _stop_cluster(self) -> None:
+        await asyncio.to_thread(self.cluster.stop)
+
+
+def market_spec(options: UpOptions, place: Place) -> MarketSpec:
+    """Return the market of a folder."""
+    return MarketSpec(
+        accounts=place.accounts,
+        instruments=place.instruments,
+        batch_commands=options.step_commands,
+        step_ns=int(options.step_s * 1e9),
+    )
+
+
+def _place(options: UpOptions, folder: Path) -> Place:
+    """Return what the folder was made with, making it when it is new."""
+    if (folder / "exchange.json").exists():
+        return Place.read(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise ConfigError(f"{folder} is not empty and holds no exchange; choose another --data")
+    place = Place(
+        format=_FORMAT,
+        accounts=options.accounts,
+        instruments=options.instruments,
+        own_account=options.accounts + 1,
+    )
+    market = Market(market_spec(options, place), np.random.Generator(np.random.PCG64(options.seed)))
+    save_catalog(folder / place.catalog, specs(market))
+    part = folder / "exchange.json.part"
+    part.write_bytes(msgspec.json.format(msgspec.json.encode(place)) + b"\n")
+    part.replace(folder / "exchange.json")
+    return place
+
+
+async def open_exchange(options: UpOptions, metrics: MetricsPort) -> Exchange:
+    """Open the folder, start its servers, and put the exchange together.
+
+    Raises
+    ------
+    ConfigError, FatalError, TradecoreError
+        The folder is another's, in use, or of another version; Postgres cannot be had.
+    """
+    folder = Path(options.data)
+    place = _place(options, folder)
+    clock = SystemClock()
+    async with contextlib.AsyncExitStack() as undo:
+        log = FileLog(folder / "log", clock)
+        undo.push_async_callback(log.close)
+        server = LogServer(log, f"unix:{folder / place.log}")
+        await server.start()
+        undo.push_async_callback(server.close)
+        cluster = EmbeddedPostgres(folder / "postgres")
+        await asyncio.to_thread(cluster.start)
+        undo.push_async_callback(_stopper(cluster))
+        exchange = Exchange(
+            options,
+            place,
+            log=log,
+            server=server,
+            cluster=cluster,
+            metrics=metrics,
+            clock=clock,
+        )
+        undo.pop_all()
+        return exchange
+
+
+def _stopper(cluster: EmbeddedPostgres) -> Any:
+    async def stop() -> None:
+        await asyncio.to_thread(cluster.stop)
+
+    return stop

@@ -1,0 +1,109 @@
+"""What the one-machine exchange trades, and the commands that begin it.
+
+The venue of `tradecore.agents`, with names and units, so that people and services can speak of it.
+Genesis is a fixed list of commands of one numbering source: sent again after any interruption, it
+changes nothing the second time.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from tradecore.agents import Market, MarketSpec
+from tradecore.agents.spec import CASH_DECIMALS, QUOTE_ASSET
+from tradecore.cell import CellConfig
+from tradecore.codes import CommandKind, Phase
+from tradecore.dtypes import ADMIN, COMMAND
+from tradecore.instruments import AssetSpec, InstrumentSpec
+from tradecore.units import Unit
+
+__all__ = ["GENESIS_SOURCE", "cell_config", "genesis", "own_account", "specs"]
+
+GENESIS_SOURCE: Final = 3 << 28
+"""Numbers the commands of `genesis`: client 0."""
+
+_COIN_DECIMALS: Final = 6
+_OWN_CASH: Final = 1_000_000 * 10**CASH_DECIMALS
+_OWN_LOTS: Final = 1_000
+_SEED: Final = 1
+
+Frames = npt.NDArray[np.void]
+
+
+def own_account(spec: MarketSpec) -> int:
+    """Return the account of the person at the keyboard: the first behind the participants."""
+    return spec.accounts + 1
+
+
+def cell_config(spec: MarketSpec) -> CellConfig:
+    """Return a cell with room for the market, and for the same again of other people."""
+    engine = Market(spec, np.random.Generator(np.random.PCG64(_SEED))).engine_config()
+    accounts = 2 * engine.max_accounts
+    roomy = msgspec.structs.replace(
+        engine,
+        max_orders=2 * engine.max_orders,
+        max_accounts=accounts,
+        max_groups=16,
+        max_wallets=accounts * engine.max_assets,
+        max_positions=accounts * (engine.max_instruments - 1),
+    )
+    return CellConfig(engine=roomy)
+
+
+def specs(market: Market) -> list[InstrumentSpec]:
+    """Return the instruments of a market with their names and units."""
+    frames = market.people.instrument_frames()
+    usd = AssetSpec("USD", QUOTE_ASSET, CASH_DECIMALS)
+    found = []
+    for frame, plan in zip(frames, market.plans, strict=True):
+        if plan.is_linear:
+            frame["base_per_lot"] = 0  # nothing is delivered
+        coin = AssetSpec(plan.symbol.split("-")[0], plan.base_asset, _COIN_DECIMALS)
+        found.append(
+            InstrumentSpec.from_frame(
+                frame.tobytes(),
+                symbol=plan.symbol,
+                base=coin,
+                quote=usd,
+                px_unit=Unit(1, 6).to_text(plan.tick_size),
+                qty_unit=Unit(1, 6).to_text(plan.lot_size),
+            )
+        )
+    return found
+
+
+def genesis(market: Market) -> list[Frames]:
+    """Return the batches that make the venue, its accounts and its opening; times are the log's.
+
+    The participants of `tradecore.agents`, the insurance account, and one account with money and
+    coins for the person at the keyboard.
+    """
+    mine = own_account(market.spec)
+    coins = {plan.base_asset: plan.lot_size for plan in market.plans if not plan.is_linear}
+    own = np.zeros(2 + len(coins), ADMIN)
+    own["kind"] = CommandKind.DEPOSIT
+    own["account_id"] = mine
+    own["kind"][0] = CommandKind.ACCOUNT
+    own["asset_id"][1], own["amount"][1] = QUOTE_ASSET, _OWN_CASH
+    for row, (coin, lot) in zip(own[2:], sorted(coins.items()), strict=True):
+        row["asset_id"], row["amount"] = coin, _OWN_LOTS * lot
+    linear = [plan for plan in market.plans if plan.is_linear]
+    marks = np.zeros(len(linear), ADMIN)
+    marks["kind"] = CommandKind.MARK_PRICE
+    marks["instrument_id"] = [plan.instrument_id for plan in linear]
+    marks["mark_px"] = [plan.first_px for plan in linear]
+    opening = np.zeros(len(market.plans), ADMIN)
+    opening["kind"], opening["phase"] = CommandKind.SET_PHASE, Phase.CONTINUOUS
+    opening["instrument_id"] = [plan.instrument_id for plan in market.plans]
+    # No times: the cell stamps the log's, and the batches are the same bytes every time.
+    return [
+        np.frombuffer(b"".join(spec.to_frame() for spec in specs(market)), COMMAND).copy(),
+        *np.array_split(market.people.account_frames().view(COMMAND), 4),
+        own.view(COMMAND),
+        marks.view(COMMAND),
+        opening.view(COMMAND),
+    ]
