@@ -323,17 +323,21 @@ class Cell:
         return hash_of(self.sections())
 
     def audit(self) -> bytes:
-        """Return a record for `audit-logs`: one AUDIT frame with the hash of the present state.
+        """Return a record for `audit-logs` about the present state. O(state)."""
+        return self.audit_of(bytes.fromhex(self.state_hash()), self.next_offset, self.in_seq)
 
-        Its number is one more than the next offset, so numbers ascend but have holes: an audit is
-        taken when somebody asks. O(state).
+    def audit_of(self, state_hash: bytes, next_offset: int, in_seq: int) -> bytes:
+        """Return a record for `audit-logs`: one AUDIT frame about a state this cell has been in.
+
+        Parameters
+        ----------
+        state_hash : bytes
+            Of that state, 32 bytes; a snapshot's head has it.
+        next_offset, in_seq : int
+            As the properties were then. The record's number is ``next_offset + 1``: numbers
+            ascend but have holes, because an audit is taken when somebody asks.
         """
-        digest = bytes.fromhex(self.state_hash())
-        return self.audit_of(digest, self.next_offset, self.in_seq)
-
-    def audit_of(self, digest: bytes, next_offset: int, in_seq: int) -> bytes:
-        """Return the record for `audit-logs` of a state hash (32 bytes) that somebody else took."""
-        words = [int.from_bytes(digest[i : i + 8], "little") for i in range(0, 32, 8)]
+        words = [int.from_bytes(state_hash[i : i + 8], "little") for i in range(0, 32, 8)]
         frame = pack(
             "tc_audit_event",
             seq=next_offset + 1,

@@ -333,6 +333,10 @@ def test_audit_carries_the_hash_of_the_snapshot(rig: Rig) -> None:
     assert bytes(found.frames)[32:].hex() == rig.cell.state_hash()
     assert bytes(found.frames)[32:] == snapshot.state_hash(sections)
     assert (frame["order_id"], found.first_seq) == (rig.cell.last_offset, info.in_seq + 1)
+    then = snapshot.state_hash(sections), rig.cell.next_offset, rig.cell.in_seq
+    taken = rig.cell.audit()
+    rig.send(order(1))
+    assert rig.cell.audit_of(*then) == taken != rig.cell.audit()
 
 
 def damaged(sections: list[tuple[str, bytes]], name: str, data: bytes) -> list[tuple[str, bytes]]:
