@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tradecore import ADMIN, CommandKind, Engine, EventKind, Side, Status
+from tradecore import ADMIN, EVENT, CommandKind, Engine, EngineConfig, EventKind, Side, Status
+from tradecore.cell import Cell, CellConfig, time_command
 from tradecore.codes import Scope
+from tradecore.envelope import encode, seal
 from tradecore.testing import build
 
 
@@ -220,6 +222,22 @@ def test_wallets_511() -> None:
     assert refused(engine, deposit) == Status.CAPACITY_WALLETS
     order = limit(2, account_id=1, instrument_id=1)
     assert refused(engine, order) == Status.CAPACITY_WALLETS
+
+
+def test_sources_512_the_cell_drops_what_numbers_itself_and_has_no_slot() -> None:
+    config = CellConfig(engine=EngineConfig(max_orders=16, max_instruments=1), max_sources=2)
+    cell = Cell(config)
+
+    def status(offset: int, source: int) -> int:
+        payload = encode(seal(time_command(), source=source, first_seq=1))
+        return int(np.frombuffer(bytes(cell.apply(offset, 1, payload).frames), EVENT)["status"][0])
+
+    assert [status(n, source) for n, source in enumerate((7, 8, 9, 0))] == [
+        Status.OK,
+        Status.OK,
+        Status.CAPACITY_SOURCES,
+        Status.OK,
+    ]
 
 
 def test_every_capacity_status_has_a_test() -> None:
