@@ -397,11 +397,11 @@ cdef class Backtest:
             d.value_ns = <const int64_t*><uintptr_t>value_ns.ctypes.data
             d.n = len(value_ns)
 
-    def set_queue(self, int model, int power, uint64_t seed, int64_t participation_ppm) -> None:
-        """Set the model of data without orders (tradecore.research.fidelity)."""
+    def set_queue(self, int tier, int model, int power, int64_t participation_ppm) -> None:
+        """Set the kind of data (1 L2, 2 L1, 3 bars) and its queue model (tradecore.research.fidelity)."""
+        self.b.fidelity = tier
         self.b.queue_model = model
         self.b.queue_power = power
-        self.b.draw = seed
         self.b.participation_ppm = participation_ppm
 
     def begin(self) -> None:

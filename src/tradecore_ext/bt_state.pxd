@@ -78,6 +78,68 @@ cdef struct Delay:
     uint64_t drawn           # messages so far
     int64_t* last_ns         # latest arrival of the session: messages keep their order
 
+# Data coarser than orders, and its frames (tradecore.research.frames). Their first 24 bytes are a command's.
+cdef enum:
+    TIER_L3 = 0
+    TIER_L2 = 1
+    TIER_L1 = 2
+    TIER_BARS = 3
+
+cdef enum:
+    MARKET_KINDS = 0x4000
+    MARKET_LEVEL = 0x4001
+    MARKET_QUOTE = 0x4002
+    MARKET_TRADE = 0x4003
+    MARKET_BAR = 0x4004
+    MARKET_CLEAR = 0x4005
+
+# How the decrease of a level is shared out: tradecore.research.fidelity.
+cdef enum:
+    QUEUE_RISK_AVERSE = 0
+    QUEUE_PROPORTIONAL = 1
+    QUEUE_POWER = 2
+    QUEUE_OPTIMISTIC = 3
+
+cdef struct LevelFrame:
+    uint64_t ts_ns
+    uint16_t kind
+    uint8_t cont
+    uint8_t side
+    uint32_t reserved0
+    uint32_t reserved1
+    uint32_t instrument_id
+    int64_t px
+    int64_t qty              # from now on; 0 removes the level. TRADE: lots traded, side the aggressor's or 0
+    int64_t reserved[3]
+
+cdef struct QuoteFrame:
+    uint64_t ts_ns
+    uint16_t kind
+    uint8_t cont
+    uint8_t side
+    uint32_t reserved0
+    uint32_t reserved1
+    uint32_t instrument_id
+    int64_t bid_px
+    int64_t bid_qty
+    int64_t ask_px
+    int64_t ask_qty
+    int64_t reserved
+
+cdef struct BarFrame:        # stamped with the end of the bar
+    uint64_t ts_ns
+    uint16_t kind
+    uint8_t cont
+    uint8_t side
+    uint32_t reserved0
+    uint32_t reserved1
+    uint32_t instrument_id
+    int64_t open_px
+    int64_t high_px
+    int64_t low_px
+    int64_t close_px
+    int64_t volume
+
 cdef struct Chunk:
     const tc_command* frame
     const int64_t* received_ns   # NULL where the recording does not say
@@ -303,8 +365,9 @@ cdef struct Bt:
     uint64_t n_hidden        # hidden executions that reached an own order
     uint64_t n_calls[8]
     # data coarser than orders
-    int32_t queue_model
+    int32_t fidelity         # TIER_*
+    int32_t queue_model      # QUEUE_*
     int32_t queue_power
-    uint64_t synthetic_next  # id of the next synthetic order
-    uint64_t draw
+    int32_t reserved1
+    uint64_t synthetic       # orders made so far to hold levels
     int64_t participation_ppm

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["QueueModel"]
 
 _CODES: Final = {"risk_averse": 0, "proportional": 1, "power": 2, "optimistic": 3}
+_TIERS: Final = {"L2": 1, "L1": 2, "bars": 3}
 
 
 class QueueModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +59,8 @@ class QueueModel(msgspec.Struct, frozen=True, kw_only=True):
         """Return the model in words."""
         return f"power n={self.n}" if self.name == "power" else self.name.replace("_", " ")
 
-    def apply(self, loop: Backtest, seed: int) -> None:
-        """Set the model of a compiled loop."""
-        loop.set_queue(_CODES[self.name], self.n, seed, self.participation_ppm)
+    def apply(self, loop: Backtest, fidelity: str) -> None:
+        """Set the model of a compiled loop for data of a fidelity (``L2``, ``L1``, ``bars``)."""
+        if fidelity not in _TIERS:
+            raise ConfigError(f"no fidelity {fidelity!r}; there are L3, {', '.join(_TIERS)}")
+        loop.set_queue(_TIERS[fidelity], _CODES[self.name], self.n, self.participation_ppm)

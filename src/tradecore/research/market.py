@@ -28,7 +28,7 @@ from tradecore.research.records import NEVER, TABLES
 from tradecore.research.results import Result, RunInfo
 from tradecore_ext.backtest import Backtest
 
-__all__ = ["Market", "Setup"]
+__all__ = ["Market", "Setup", "new_engine"]
 
 _OWN_ORDERS: Final = 1 << 16
 _PLENTY: Final = 1 << 58
@@ -114,7 +114,7 @@ class Market:
     def __init__(self, recording: Recording, setup: Setup, subscribed: int = 0) -> None:
         self.recording = recording
         self.setup = setup
-        self.engine = _engine(recording, setup)
+        self.engine = new_engine(recording, setup)
         delayed_feed = setup.latency.feed.how != 0 or setup.latency.feed.constant_ns != 0
         # With a delayed feed the best prices have to travel, whether anybody is told or not.
         self.loop = Backtest(
@@ -133,7 +133,7 @@ class Market:
         )
         setup.latency.apply(self.loop)
         if recording.fidelity != "L3":
-            (setup.queue or QueueModel()).apply(self.loop, setup.seed)
+            (setup.queue or QueueModel()).apply(self.loop, recording.fidelity)
         if setup.latency.feed.words == "as recorded" and recording.received is None:
             raise ConfigError(f"{recording.name}: the recording does not say when frames arrived")
         for number, chunk in enumerate(recording.chunks):
@@ -213,7 +213,7 @@ class Market:
         return result
 
 
-def _engine(recording: Recording, setup: Setup) -> Engine:
+def new_engine(recording: Recording, setup: Setup) -> Engine:
     """Return an engine of the right size with the recording's instruments and the accounts."""
     engine = Engine(
         EngineConfig(
