@@ -8,6 +8,7 @@ from typing import NamedTuple
 from tradecore.bench import (
     adversarial,
     features,
+    instructions,
     latency,
     matching,
     memory,
@@ -43,6 +44,9 @@ SUITE: tuple[Benchmark, ...] = (
     Benchmark("snapshot", "snapshot and restore of 1,000,000 orders", state.snapshot),
     Benchmark("journal", "append with group commit, read, replay", scripts.journal),
     Benchmark("mark", "mark 10,000,000 positions beside memory bandwidth", scripts.mark),
+    Benchmark(
+        "instructions", "instructions a command, by perf or valgrind", instructions.instructions
+    ),
     Benchmark("import", "import tradecore", scripts.importing),
     Benchmark("features", "what unused features cost", features.features),
     Benchmark("adversarial", "p99.99 over median on hostile streams", adversarial.adversarial),

@@ -116,7 +116,7 @@ def sustained_rate(coefficients: Coefficients, target: str, mix: str) -> float:
     if measured <= 0:
         raise ConfigError(
             f"saturation/{target} is not in the coefficients, or no rate held p99.9 within "
-            f"{coefficients.limit_ms:g} ms; measure again on a quieter machine or with a higher limit"
+            f"{coefficients.limit_ms:g} ms; measure on a quieter machine or with a higher limit"
         )
     log = 0.0 if target == "engine" else coefficients.value("capacity/log-cpu")
     reference = _cost(coefficients, REFERENCE_MIX) + log

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tradecore.cli.bench_verbs import VERBS, add_options
 from tradecore.cli.parser import Commands, int_in, new_command
 from tradecore.cli.screen import Screen
 from tradecore.testing.results import Result, append_results
@@ -23,7 +24,11 @@ _EXAMPLES = """\
   tradecore bench pipeline latency        two of them
   tradecore bench matching --quick        small inputs: does it run, not how fast
   tradecore bench --workload day.bin      a binary order workload of yours
-  tradecore bench --append results.jsonl  keep the numbers; bench/compare.py compares such files"""
+  tradecore bench --append results.jsonl  keep the numbers
+  tradecore bench compare old.jsonl new.jsonl --fail-above 8
+  tradecore bench workloads               the inputs: hashes, shapes
+  tradecore bench capacity --users 1000000 --html plan.html
+  tradecore bench report results.jsonl --html page.html"""
 
 
 def add(commands: Commands) -> None:
@@ -38,7 +43,12 @@ def add(commands: Commands) -> None:
         "from a busy machine say nothing: the load is shown, and a warning where it is high.",
         _EXAMPLES,
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help="benchmarks, default all")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="benchmarks, default all; or a verb: compare, workloads, capacity, report",
+    )
     parser.add_argument("--list", action="store_true", help="name the benchmarks and stop")
     parser.add_argument(
         "--workload", metavar="FILE", help="measure a binary workload (.bin, .gz, .zst)"
@@ -49,16 +59,20 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--note", default="", metavar="TEXT", help="what else a reader of the results must know"
     )
+    add_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
-    """Run the chosen benchmarks; 1 where a row is invalid."""
+    """Run the chosen benchmarks, or a verb; 1 where a row is invalid."""
+    if args.names and args.names[0] in VERBS:
+        return VERBS[args.names[0]](args, screen)
     from tradecore.bench.suite import SUITE, chosen
 
     if args.list:
         screen.result([{"name": each.name, "summary": each.summary} for each in SUITE])
         screen.pairs([(each.name, each.summary) for each in SUITE])
+        screen.line(f"\nverbs: {', '.join(VERBS)}")
         return 0
     benchmarks = chosen(args.names) if args.names or not args.workload else []
     return _measure(args, screen, benchmarks)

@@ -22,7 +22,7 @@ Commands = Any
 """What `add_subparsers` returns; argparse gives it no public name."""
 
 # In the order in which help shows them. `bench` is there when its module is installed.
-_MODULES = ("demo", "replay", "verify", "bench", "journal", "snapshot", "audit", "status")
+_MODULES = ("demo", "replay", "verify", "bench", "plan", "journal", "snapshot", "audit", "status")
 
 # Other packages add commands under this group of entry points: NAME = "package.module", a module
 # with `add` and `run` like those here. Ours are in `tradecore_shells.cli`.

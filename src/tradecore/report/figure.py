@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from tradecore.errors import ConfigError
 
-__all__ = ["COLOURS", "Figure", "check_target", "new_figure", "save"]
+__all__ = ["COLOURS", "Figure", "as_svg", "check_target", "new_figure", "save", "styled"]
 
 Figure = Any
 """A matplotlib figure; the package is optional, so its types are not named."""
@@ -51,8 +51,15 @@ pre {{ background: #f6f6f6; padding: 1rem; overflow-x: auto; font-size: 13px }}
 """
 
 
-def check_target(path: str) -> None:
+def check_target(path: str, option: str = "--plot") -> None:
     """Refuse a plot that could not be written, before the work that it would show.
+
+    Parameters
+    ----------
+    path : str
+        Where it is to be written.
+    option : str
+        How the user asked for it, for the message.
 
     Raises
     ------
@@ -61,14 +68,14 @@ def check_target(path: str) -> None:
     """
     target = Path(path)
     if target.suffix.lower() not in _KINDS:
-        raise ConfigError(f"--plot {path}: the name must end with one of {', '.join(_KINDS)}")
+        raise ConfigError(f"{option} {path}: the name must end with one of {', '.join(_KINDS)}")
     if target.is_dir() or not os.access(target.parent, os.W_OK):
-        raise ConfigError(f"--plot {path}: cannot be written there; choose a folder that exists")
+        raise ConfigError(f"{option} {path}: cannot be written there; choose a folder that exists")
     try:
         import matplotlib  # noqa: F401
     except ImportError:
         raise ConfigError(
-            "--plot needs matplotlib: pip install 'tradecore[research]', or leave --plot out"
+            f"{option} needs matplotlib: pip install 'tradecore[research]', or leave {option} out"
         ) from None
 
 
@@ -86,6 +93,15 @@ def styled() -> Any:
     import matplotlib
 
     return matplotlib.rc_context(_STYLE)
+
+
+def as_svg(figure: Figure) -> str:
+    """Return a figure as an ``<svg>`` element for a page; the same figure gives the same text."""
+    buffer = io.StringIO()
+    with styled():
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    svg = buffer.getvalue()
+    return svg[svg.index("<svg") :]
 
 
 def save(figure: Figure, path: str, title: str, text: str = "") -> None:
@@ -108,9 +124,6 @@ def save(figure: Figure, path: str, title: str, text: str = "") -> None:
             )
             figure.savefig(path, metadata=metadata)
             return
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :]
+    svg = as_svg(figure)
     page = _PAGE.format(title=html.escape(title), svg=svg, text=html.escape(text))
     Path(path).write_text(page, "utf-8")
