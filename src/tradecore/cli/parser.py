@@ -22,7 +22,10 @@ Commands = Any
 """What `add_subparsers` returns; argparse gives it no public name."""
 
 # In the order in which help shows them. `bench` is there when its module is installed.
-_MODULES = ("demo", "replay", "verify", "bench", "plan", "journal", "snapshot", "audit", "status")
+_MODULES = (
+    *("demo", "replay", "verify", "bench", "plan", "journal", "snapshot", "audit", "parity"),
+    "status",
+)
 
 # Other packages add commands under this group of entry points: NAME = "package.module", a module
 # with `add` and `run` like those here. Ours are in `tradecore_shells.cli`.
@@ -32,7 +35,8 @@ _CHECKOUT = "tradecore_shells.cli"
 _DESCRIPTION = "A deterministic trading core: matching, pre-trade risk, accounts and PnL."
 _EPILOG = """\
 start here:
-  tradecore demo                      a simulated market through the whole engine
+  tradecore up                        a whole exchange on this machine
+  tradecore demo                      a simulated market through the engine alone
   tradecore replay DAY.zip            a real trading day, order by order
   tradecore verify vectors/ data/     judge this build against independent data
   tradecore status 313                what a status code means

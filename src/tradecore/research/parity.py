@@ -1,0 +1,440 @@
+"""The parity certificate: whether the library says what the service said.
+
+A journal or log is replayed through the library, and everything that can be compared is: events
+byte for byte, states at every audit and snapshot, balances, positions and profit rebuilt from what
+was *published* against the state that the replay ends in, and the working quantities that risk
+limits look at. One line for each, equal or not; nothing is averaged away.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from tradecore.cell import Batch, Cell, CellConfig, FrameReader
+from tradecore.cli.journal_files import load_config, segment_head
+from tradecore.codes import CellKind, CommandKind
+from tradecore.dtypes import COMMAND, EVENT, INSTRUMENT
+from tradecore.engine import Engine
+from tradecore.envelope import decode
+from tradecore.errors import ConfigError, FrameError, JournalError, SnapshotError
+from tradecore.journal import records
+from tradecore.portfolio.book import Book
+from tradecore.portfolio.fold import fold
+from tradecore.portfolio.terms import InstrumentTerms, Terms
+from tradecore.research.working import Working
+from tradecore.snapshot import Snapshot
+from tradecore.snapshot import decode as decode_snapshot
+from tradecore.storage import read_segments
+from tradecore_ext.framing import command_offset, count_commands
+
+__all__ = ["Certificate", "Line", "certify"]
+
+Table = npt.NDArray[np.void]
+
+_OTHER_BATCH: Final = 7
+_SHOWN: Final = 5
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One thing that was compared.
+
+    Attributes
+    ----------
+    what : str
+    equal : bool
+    ours, theirs : str
+        The two sides: hashes, or how many rows.
+    differences : list of str
+        The first that differ.
+    """
+
+    what: str
+    equal: bool
+    ours: str
+    theirs: str
+    differences: list[str] = []
+
+
+class Certificate(msgspec.Struct, frozen=True):
+    """What a parity run found.
+
+    Attributes
+    ----------
+    journal : str
+    kind : str
+        ``commands`` or ``log``.
+    records, commands, events : int
+    lines : list of Line
+    notes : list of str
+        What could not be compared, and why.
+    """
+
+    journal: str
+    kind: str
+    records: int
+    commands: int
+    events: int
+    lines: list[Line]
+    notes: list[str]
+
+    @property
+    def equal(self) -> bool:
+        """Whether everything that was compared is equal."""
+        return all(line.equal for line in self.lines)
+
+
+def certify(
+    journal: str | Path,
+    *,
+    config: str | Path | None = None,
+    published: str | Path | None = None,
+    audits: str | Path | None = None,
+    snapshots: str | Path | None = None,
+) -> Certificate:
+    """Replay a journal in the library and compare it with what else is known about it.
+
+    Parameters
+    ----------
+    journal : path
+        A journal of commands, or a partition of `trading-commands` (a log).
+    config : path, optional
+        Engine or cell configuration as JSON. By default ``engine.json`` beside a journal, and the
+        one inside the newest snapshot for a log.
+    published : path, optional
+        What was published: the `executions` partition of a log, or a journal of events. By default
+        the sibling folder ``executions-N`` of ``trading-commands-N``. Without it the replay's own
+        events take its place, which still proves that they and the state agree.
+    audits : path, optional
+        The `audit-logs` partition; by default the sibling folder.
+    snapshots : path, optional
+        Folder of snapshots; by default ``snapshots`` beside the journal or beside the log.
+
+    Raises
+    ------
+    JournalError, ConfigError
+        The journal is damaged, or its configuration is not here.
+    """
+    place = Path(journal)
+    if not place.exists():
+        raise ConfigError(f"{place}: there is no journal")
+    found = Path(snapshots) if snapshots is not None else _snapshot_folder(place)
+    if segment_head(place).kind == "log":
+        return _certify_log(place, config, published, audits, found)
+    return _certify_commands(place, config, published, found)
+
+
+# ---- shared --------------------------------------------------------------------------------------
+
+
+class _Fold:
+    """Books of accounts out of published events, and what risk looks at."""
+
+    def __init__(self) -> None:
+        self._terms: dict[int, InstrumentTerms] = {}
+        self.book = Book()
+        self.working = Working()
+        self.digest = hashlib.blake2b(digest_size=32)
+        self.events = 0
+
+    def terms(self) -> list[InstrumentTerms]:
+        """Return the terms of the instruments so far."""
+        return list(self._terms.values())
+
+    def define(self, frames: memoryview) -> None:
+        """Take over the terms of instruments that commands define."""
+        rows = np.frombuffer(frames, COMMAND)
+        at = 0
+        if not bool((rows["kind"] == CommandKind.INSTRUMENT).any()):
+            return
+        while at < len(rows):
+            if rows["kind"][at] == CommandKind.INSTRUMENT and rows["cont"][at] == 3:
+                row = rows[at : at + 4].view(INSTRUMENT)[0]
+                number = int(row["instrument_id"])
+                self._terms[number] = InstrumentTerms(
+                    *(number, int(row["base_asset"]), int(row["quote_asset"])),
+                    *(int(row["multiplier"]), int(row["base_per_lot"])),
+                    bool(row["instrument_type"]),
+                )
+            at += 1 + int(rows["cont"][at])
+
+    def feed(self, events: Table) -> None:
+        """Take over the events of whole commands."""
+        self.events += len(events)
+        self.digest.update(np.ascontiguousarray(events).view(np.uint8).data)
+        self.working.feed(events)
+        self.book.apply(fold(events, Terms(self._terms.values())))
+
+
+def _compare(
+    what: str, ours: dict[tuple[int, ...], int], theirs: dict[tuple[int, ...], int]
+) -> Line:
+    """Compare two maps; a missing entry is 0."""
+    keys = sorted(ours.keys() | theirs.keys())
+    different = [key for key in keys if ours.get(key, 0) != theirs.get(key, 0)]
+    shown = [
+        f"{key}: {ours.get(key, 0)} in the replay, {theirs.get(key, 0)} published"
+        for key in different[:_SHOWN]
+    ]
+    if len(different) > _SHOWN:
+        shown.append(f"and {len(different) - _SHOWN} more")
+    return Line(what, not different, f"{len(ours)} values", f"{len(theirs)} values", shown)
+
+
+def _books(engine: Engine, published: _Fold) -> list[Line]:
+    """Compare the engine's accounts with the books made of published events."""
+    config = engine.config
+    cash: dict[tuple[int, ...], int] = {}
+    positions: dict[tuple[int, ...], int] = {}
+    profit: dict[tuple[int, ...], int] = {}
+    working: dict[tuple[int, ...], int] = {}
+    asset_of = {row.instrument_id: row.quote_asset for row in published.terms()}
+    for account in range(config.max_accounts) if config.accounts else ():
+        try:
+            view = engine.account(account)
+        except KeyError:
+            continue
+        for wallet in view.wallets:
+            cash[account, wallet.asset_id] = wallet.total
+        for row in view.positions:
+            key = account, row.instrument_id
+            positions[key] = row.qty
+            profit[(*key, 0)], profit[(*key, 1)] = row.realised, row.fees
+            profit[(*key, 2)] = row.cost
+            working[(*key, 1)], working[(*key, 2)] = row.open_buy, row.open_sell
+            if row.iso_margin:
+                held = account, asset_of[row.instrument_id]
+                cash[held] = cash.get(held, 0) + row.iso_margin
+    if not config.accounts:
+        return []
+    balances = published.book.balances.table
+    held_rows = published.book.positions.table
+    names = ("account_id", "instrument_id")
+    said_positions = {tuple(int(r[n]) for n in names): int(r["qty"]) for r in held_rows}
+    said_profit = {
+        (int(r["account_id"]), int(r["instrument_id"]), number): int(r[name])
+        for r in held_rows
+        for number, name in enumerate(("realised", "fees", "cost"))
+    }
+    said_cash = {(int(r["account_id"]), int(r["asset_id"])): int(r["amount"]) for r in balances}
+    return [
+        _compare("ledger (account, asset)", cash, said_cash),
+        _compare("positions (account, instrument)", positions, said_positions),
+        _compare("PnL (account, instrument, 0 realised 1 fees 2 cost)", profit, said_profit),
+        _compare(
+            "risk: working lots (account, instrument, side)", working, published.working.totals()
+        ),
+    ]
+
+
+def _snapshot_folder(place: Path) -> Path | None:
+    """Return the usual place of snapshots: inside a journal's folder, or beside a log's."""
+    folder = place if place.is_dir() else place.parent
+    for candidate in (folder / "snapshots", folder.parent / "snapshots", folder.parent.parent):
+        if candidate.name == "snapshots" and candidate.is_dir():
+            return candidate
+    beside = folder.parent.parent / "snapshots"
+    return beside if beside.is_dir() else None
+
+
+def _snapshots(folder: Path | None) -> list[Snapshot]:
+    """Return the undamaged snapshots of a folder, by sequence number."""
+    if folder is None:
+        return []
+    found = []
+    for path in sorted(folder.rglob("*.tcsn")):
+        try:
+            found.append(decode_snapshot(path.read_bytes()))
+        except (SnapshotError, OSError):
+            continue  # a damaged one proves nothing; `tradecore snapshot` names what is wrong
+    return sorted(found, key=lambda snapshot: snapshot.info.in_seq)
+
+
+# ---- a journal of commands -----------------------------------------------------------------------
+
+
+def _batches(place: Path) -> Iterator[memoryview]:
+    for record in records(read_segments(place)):
+        for envelope in record.envelopes():
+            yield envelope.frames
+
+
+def _certify_commands(
+    place: Path, config: str | Path | None, published: str | Path | None, folder: Path | None
+) -> Certificate:
+    settings = load_config(place, str(config) if config is not None else None)
+    engine, other = Engine(settings), Engine(settings)
+    ours = _Fold()
+    theirs = hashlib.blake2b(digest_size=32)
+    states = {snapshot.info.in_seq: snapshot for snapshot in _snapshots(folder)}
+    lines, notes, n_records = [], [], 0
+    for view in _batches(place):
+        n_records += 1
+        ours.define(view)
+        for part in _until(view, engine.in_seq, states):
+            ours.feed(np.frombuffer(bytes(engine.apply(part)), EVENT))
+            if engine.in_seq in states:
+                known = states[engine.in_seq].info.state_hash.hex()
+                state = engine.state_hash()
+                what = f"state at the snapshot of command {engine.in_seq}"
+                lines.append(Line(what, state == known, state, known))
+        for piece in _sevens(view):
+            theirs.update(bytes(other.apply(piece)))
+    if published is None:
+        what, said = "event hash, another replay in other batches", theirs.hexdigest()
+    else:
+        what, said = "event hash, as published", _event_hash(Path(published))
+    event_hash = ours.digest.hexdigest()
+    lines.insert(0, Line(what, event_hash == said, event_hash, said))
+    final, again = engine.state_hash(), other.state_hash()
+    lines.insert(1, Line("state hash, another replay", final == again, final, again))
+    lines += _books(engine, ours)
+    if not settings.accounts:
+        notes.append("accounts are off: there is no ledger, no position and no PnL")
+    if not states:
+        notes.append("no snapshot was found to compare states with")
+    return Certificate(
+        str(place), "commands", n_records, engine.in_seq, engine.out_seq, lines, notes
+    )
+
+
+def _until(view: memoryview, done: int, states: dict[int, Snapshot]) -> Iterator[memoryview]:
+    """Cut a batch behind the commands at which a state is known."""
+    total = count_commands(view)
+    cuts = sorted(seq - done for seq in states if 0 < seq - done < total)
+    for low, high in zip([0, *cuts], [*cuts, total], strict=True):
+        yield view[command_offset(view, low) : command_offset(view, high)]
+
+
+def _sevens(view: memoryview) -> Iterator[memoryview]:
+    total = count_commands(view)
+    for low in range(0, total, _OTHER_BATCH):
+        high = min(low + _OTHER_BATCH, total)
+        yield view[command_offset(view, low) : command_offset(view, high)]
+
+
+def _event_hash(place: Path) -> str:
+    if segment_head(place).kind != "events":
+        raise JournalError("not a journal of events", str(place))
+    digest = hashlib.blake2b(digest_size=32)
+    for view in _batches(place):
+        digest.update(view)
+    return digest.hexdigest()
+
+
+# ---- the log of a service ------------------------------------------------------------------------
+
+
+def _sibling(place: Path, topic: str) -> Path | None:
+    """Return the folder of another topic's partition beside that of `trading-commands`."""
+    head, _, number = place.name.rpartition("-")
+    if head != "trading-commands":
+        return None
+    beside = place.with_name(f"{topic}-{number}")
+    return beside if beside.is_dir() else None
+
+
+def _entries(place: Path) -> Iterator[tuple[int, int, memoryview]]:
+    """Yield (offset, ts_ns, payload) of a log."""
+    for record in records(read_segments(place)):
+        for number, (ts_ns, payload) in enumerate(record.payloads()):
+            yield record.first_seq - 1 + number, ts_ns, payload
+
+
+def _cell_config(config: str | Path | None, known: list[Snapshot], place: Path) -> CellConfig:
+    if config is not None:
+        try:
+            return msgspec.json.decode(Path(config).read_bytes(), type=CellConfig)
+        except (OSError, msgspec.DecodeError) as error:
+            raise ConfigError(f"{config}: not a cell configuration: {error}") from error
+    if not known:
+        raise ConfigError(
+            f"{place}: no snapshot beside the log tells the cell's configuration; name it as JSON"
+        )
+    return msgspec.msgpack.decode(known[-1].config, type=CellConfig)
+
+
+def _certify_log(
+    place: Path,
+    config: str | Path | None,
+    published: str | Path | None,
+    audits: str | Path | None,
+    folder: Path | None,
+) -> Certificate:
+    number = place.name.rpartition("-")[2]
+    cell_id = int(number) if number.isdigit() else 0
+    known = [s for s in _snapshots(folder) if s.info.source == 1 << 28 | cell_id]
+    cell = Cell(_cell_config(config, known, place), cell_id=cell_id)
+    said = Path(published) if published is not None else _sibling(place, "executions")
+    audited = Path(audits) if audits is not None else _sibling(place, "audit-logs")
+    states = {snapshot.info.in_seq: snapshot.info.state_hash.hex() for snapshot in known}
+    states |= _audited(audited) if audited is not None else {}
+    ours, theirs = _Fold(), _Fold()
+    if said is None:
+        theirs = ours
+    lines: list[Line] = []
+    notes: list[str] = []
+    reader = FrameReader(cell.source)
+    n_records = 0
+    for offset, ts_ns, payload in _entries(place):
+        n_records += 1
+        _define(ours, payload)
+        if theirs is not ours:
+            _define(theirs, payload)
+        output = cell.apply(offset, ts_ns, payload)
+        for made in output.executions(cell):
+            for batch in reader.read(offset, made):
+                _take(ours, batch)
+        if cell.next_offset in states:
+            state, other = cell.state_hash(), states[cell.next_offset]
+            what = f"state behind record {offset}"
+            lines.append(Line(what, state == other, state, other))
+    if said is not None:
+        follower = FrameReader(cell.source)
+        for offset, _, payload in _entries(said):
+            for batch in follower.read(offset, payload):
+                _take(theirs, batch)
+        a, b = ours.digest.hexdigest(), theirs.digest.hexdigest()
+        differences = [] if a == b else [f"{ours.events} events here, {theirs.events} published"]
+        lines.insert(0, Line("event hash, as published", a == b, a, b, differences))
+    else:
+        notes.append("no `executions` were found: books are made of the replay's own events")
+    if not states:
+        notes.append("no audit and no snapshot was found to compare states with")
+    lines += _books(cell.engine, theirs)
+    return Certificate(str(place), "log", n_records, cell.in_seq, cell.engine.out_seq, lines, notes)
+
+
+def _define(fold_: _Fold, payload: memoryview) -> None:
+    try:
+        fold_.define(decode(payload).frames)
+    except FrameError:
+        return  # it defines nothing; the cell answers why
+
+
+def _take(fold_: _Fold, batch: Batch) -> None:
+    if len(batch.events):
+        fold_.feed(_engine_events(batch.events))
+
+
+def _engine_events(events: Table) -> Table:
+    """Return the engine's own events of a batch; answers of the gate are no events."""
+    return events[events["kind"] < CellKind.BATCH]
+
+
+def _audited(place: Path) -> dict[int, str]:
+    """Return the state hash of every audit record, by the offset of the next record of the log."""
+    found: dict[int, str] = {}
+    for _, _, payload in _entries(place):
+        frames = decode(payload).frames
+        for at in range(0, len(frames), 64):
+            frame = bytes(frames[at : at + 64])
+            if frame[24] == CellKind.AUDIT:
+                found[int.from_bytes(frame[:8], "little") - 1] = frame[32:64].hex()
+    return found
