@@ -11,4 +11,7 @@ from typing import Final
 
 __all__ = ["COMMANDS"]
 
-COMMANDS: Final = ("admin",)
+COMMANDS: Final = (
+    *("up", "order", "positions", "top", "serve"),
+    *("reconcile", "statement", "admin"),
+)

@@ -76,6 +76,12 @@ class Application(msgspec.Struct):
     services: list[Any]
     closers: list[Callable[[], Awaitable[None]]] = []
 
+    async def close(self) -> None:
+        """Call the closers in order; a server that is away already is no reason to stop."""
+        for close in self.closers:
+            with contextlib.suppress(RetryableError):
+                await close()
+
 
 async def serve(
     application: Application, stopping: asyncio.Event, *, drain_s: float = 60.0
@@ -102,9 +108,6 @@ async def serve(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, stop, return_exceptions=True)
-        for close in application.closers:
-            with contextlib.suppress(RetryableError):
-                await close()
 
 
 def _install_signals(stopping: asyncio.Event, task: asyncio.Task[Any]) -> None:
@@ -122,18 +125,27 @@ def _install_signals(stopping: asyncio.Event, task: asyncio.Task[Any]) -> None:
         loop.add_signal_handler(number, on_signal, number)
 
 
-def _report(sentence: str, level: int = logging.ERROR) -> None:
-    event(_log, sentence, level=level)
-
-
 def run(
     name: str,
     observe: ObserveSettings,
     build: Callable[[Metrics], Awaitable[Application]],
     *,
     log_stream: Any = None,
+    on_error: Callable[[str], None] | None = None,
 ) -> int:
     """Run until told to stop; returns the exit code.
+
+    Parameters
+    ----------
+    name : str
+        Of the process, in logs and metrics.
+    observe : ObserveSettings
+    build : callable
+        Makes adapters and services; called once, on the loop.
+    log_stream : file, optional
+        Where JSON logs go, instead of standard error.
+    on_error : callable, optional
+        Hears the sentence why it did not go well, besides the log.
 
     Returns
     -------
@@ -150,6 +162,13 @@ def run(
         assert task is not None
         _install_signals(stopping, task)
         application = await build(metrics)
+        try:
+            await serve_with_pages(application, stopping)
+        finally:
+            await application.close()
+        event(_log, "stopped")
+
+    async def serve_with_pages(application: Application, stopping: asyncio.Event) -> None:
         services: Sequence[Service] = application.services
         pages = Pages(
             observe,
@@ -164,7 +183,11 @@ def run(
             await serve(application, stopping)
         finally:
             await pages.stop()
-        event(_log, "stopped")
+
+    def report(sentence: str, level: int = logging.ERROR) -> None:
+        event(_log, sentence, level=level)
+        if on_error is not None:
+            on_error(sentence)
 
     try:
         try:
@@ -175,15 +198,15 @@ def run(
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(main())
     except (asyncio.CancelledError, KeyboardInterrupt):
-        _report("ended without draining; the next start replays", logging.WARNING)
+        report("ended without draining; the next start replays", logging.WARNING)
         return 130
     except FencedError as error:
-        _report(str(error))
+        report(str(error))
         return EXIT_FENCED
     except ConfigError as error:
-        _report(str(error))
+        report(str(error))
         return EXIT_USAGE
     except (EngineFault, TradecoreError, OSError) as error:
-        _report(str(error))
+        report(str(error))
         return EXIT_HALT
     return EXIT_OK

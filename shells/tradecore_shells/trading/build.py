@@ -10,7 +10,7 @@ from tradecore.storage import SnapshotStore
 from tradecore_shells.plumbing.adapters import open_log
 from tradecore_shells.plumbing.clock import SystemClock
 from tradecore_shells.plumbing.config import load_settings
-from tradecore_shells.plumbing.observe import Metrics
+from tradecore_shells.plumbing.observe import Metrics, MetricsPort
 from tradecore_shells.plumbing.ports import Clock, Log
 from tradecore_shells.plumbing.runtime import Application, run
 from tradecore_shells.plumbing.snapshots import ForkedSnapshots
@@ -21,7 +21,7 @@ __all__ = ["main", "make_service"]
 
 
 def make_service(
-    config: TradingConfig, *, log: Log, clock: Clock, metrics: Metrics
+    config: TradingConfig, *, log: Log, clock: Clock, metrics: MetricsPort
 ) -> TradingService:
     """Return the service on a given log, with its snapshots in the folder of the settings."""
     partition = config.log.partition

@@ -78,6 +78,8 @@ class TradingService:
         self._sent: deque[tuple[int, int]] = deque()
         self._took_over = False
         self.state = "boot"
+        self.serving = asyncio.Event()
+        """Set when the cell has become primary."""
         self.cell: cells.Cell | None = None
 
     # ------------------------------------------------------------------------------- from outside
@@ -285,6 +287,8 @@ class TradingService:
 
     def _enter(self, state: str) -> None:
         self.state = state
+        if state == "primary":
+            self.serving.set()
         for name in _STATES:
             self._metrics.set("state", float(name == state), state=name)
         event(_log, "state", state=state)

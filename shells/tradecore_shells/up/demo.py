@@ -6,9 +6,9 @@ import asyncio
 import logging
 
 from tradecore.agents import MarketSpec
+from tradecore.cell import Position
 from tradecore.codes import CellKind
 from tradecore.dtypes import QUOTE_EVENT
-from tradecore.cell import Position
 from tradecore_shells.client import Client, follow
 from tradecore_shells.plumbing.observe import event
 from tradecore_shells.plumbing.ports import MARKET_DATA, Clock, Log
@@ -19,13 +19,12 @@ from tradecore_shells.up.venue import GENESIS_SOURCE, genesis, own_account
 __all__ = ["Demo", "found_venue"]
 
 _log = logging.getLogger("tradecore.up")
-_POLL_S = 0.02
 
 
 async def found_venue(participants: Participants, trading: TradingService, log: Log) -> int:
     """Send what is missing of the venue's first commands; return how many were sent."""
-    while trading.state != "primary" or trading.cell is None:
-        await asyncio.sleep(_POLL_S)
+    await trading.serving.wait()
+    assert trading.cell is not None
     done = trading.cell.applied_to(GENESIS_SOURCE)
     spec = participants.market.spec
     sent = 0
@@ -111,6 +110,11 @@ class Demo:
             if not self._trade:
                 await stopping
                 return
+            assert self._trading.cell is not None
+            engine = self._trading.cell.engine
+            self.participants.begin_at(
+                {one: engine.market_state(one)["last_px"] for one in self.spec.ids}
+            )
             quotes = asyncio.create_task(self._follow_quotes())
             try:
                 await self.participants.run()

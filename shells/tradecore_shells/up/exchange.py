@@ -3,7 +3,8 @@
     DIR/log        the log, group commits with fdatasync; served to other processes on DIR/log.sock
     DIR/postgres   a Postgres of our own, on a socket
     DIR/snapshots  of the cell
-    DIR/catalog.json, DIR/exchange.json   what the integers mean; what this folder was made with
+    DIR/catalog.json   what the integers mean
+    DIR/exchange.json, DIR/tradecore.toml   what the folder was made with; how others reach it
 
 The adapters are the embedded ones, the services are the same objects as on Kafka and Postgres.
 """
@@ -22,12 +23,13 @@ from tradecore.agents import Market, MarketSpec
 from tradecore.errors import ConfigError
 from tradecore_shells.plumbing.catalogs import load_catalog, save_catalog
 from tradecore_shells.plumbing.clock import SystemClock
-from tradecore_shells.plumbing.cluster import EmbeddedPostgres
+from tradecore_shells.plumbing.cluster import ClusterError, EmbeddedPostgres
 from tradecore_shells.plumbing.config import LogSettings
 from tradecore_shells.plumbing.filelog import FileLog
 from tradecore_shells.plumbing.logserver import LogServer
 from tradecore_shells.plumbing.memory import MemoryCache
 from tradecore_shells.plumbing.observe import MetricsPort
+from tradecore_shells.plumbing.ports import TRADING_COMMANDS
 from tradecore_shells.plumbing.postgres import Postgres
 from tradecore_shells.plumbing.runtime import Application
 from tradecore_shells.portfolio.config import PortfolioSettings
@@ -38,12 +40,13 @@ from tradecore_shells.trading.config import TradingConfig, TradingSettings
 from tradecore_shells.trading.service import TradingService
 from tradecore_shells.up.demo import Demo
 from tradecore_shells.up.participants import Participants
+from tradecore_shells.up.place import FORMAT, Place
 from tradecore_shells.up.venue import cell_config, specs
 
-__all__ = ["Exchange", "Place", "UpOptions", "open_exchange"]
+__all__ = ["Exchange", "UpOptions", "market_spec", "open_exchange"]
 
-_FORMAT: Final = 1
 _PARTITION: Final = 0
+_CATALOG: Final = "catalog.json"
 
 
 class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,39 +61,6 @@ class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
     step_commands: int = 1_024
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """What a folder was made with; written once, read by everybody who uses the folder."""
-
-    format: int
-    accounts: int
-    instruments: int
-    own_account: int
-    log: str = "log.sock"
-    catalog: str = "catalog.json"
-
-    @classmethod
-    def read(cls, folder: Path) -> Place:
-        """Read it. ConfigError when the folder holds no exchange, or one of another version."""
-        path = folder / "exchange.json"
-        try:
-            data = path.read_bytes()
-        except OSError:
-            raise ConfigError(
-                f"{folder} holds no exchange: start one with 'tradecore up --data {folder}', or "
-                "name its folder with --data"
-            ) from None
-        try:
-            found = msgspec.json.decode(data, type=cls)
-        except msgspec.DecodeError as error:
-            raise ConfigError(f"{path}: {error}") from None
-        if found.format != _FORMAT:
-            raise ConfigError(
-                f"{path}: written by another version (format {found.format}, this build has "
-                f"{_FORMAT}); use that version, or another folder"
-            )
-        return found
-
-
 class Exchange:
     """A running exchange and its parts.
 
@@ -102,6 +72,8 @@ class Exchange:
         The services.
     log, store, cache
         The adapters.
+    resumed_at : int
+        Offset of the log when it was opened; 0 in a new folder.
     """
 
     def __init__(
@@ -117,9 +89,10 @@ class Exchange:
     ) -> None:
         folder = Path(options.data)
         self.options, self.place = options, place
+        self.resumed_at = 0
         self.log, self.server, self.cluster = log, server, cluster
         spec = market_spec(options, place)
-        self.catalog = load_catalog(folder / place.catalog)
+        self.catalog = load_catalog(folder / _CATALOG)
         self.store = PostgresStore(Postgres(cluster.dsn))
         self.cache = MemoryCache()
         config = TradingConfig(
@@ -127,11 +100,10 @@ class Exchange:
             cell=cell_config(spec),
             trading=TradingSettings(snapshots=str(folder / "snapshots"), snapshot_every_s=20.0),
         )
-        self.trading: TradingService = make_service(
-            config, log=log, clock=clock, metrics=metrics
-        )
+        self.trading: TradingService = make_service(config, log=log, clock=clock, metrics=metrics)
+        self.portfolio_settings = PortfolioSettings(cache_refresh_s=0.0)
         self.portfolio = PortfolioService(
-            PortfolioSettings(),
+            self.portfolio_settings,
             catalog=self.catalog,
             partition=_PARTITION,
             log=log,
@@ -157,6 +129,11 @@ class Exchange:
             [server.close, self.cache.close, self.store.close, log.close, self._stop_cluster],
         )
 
+    async def ready(self) -> None:
+        """Wait until the cell serves and the venue stands."""
+        await self.trading.serving.wait()
+        await self.demo.ready.wait()
+
     async def _stop_cluster(self) -> None:
         await asyncio.to_thread(self.cluster.stop)
 
@@ -173,22 +150,20 @@ def market_spec(options: UpOptions, place: Place) -> MarketSpec:
 
 def _place(options: UpOptions, folder: Path) -> Place:
     """Return what the folder was made with, making it when it is new."""
-    if (folder / "exchange.json").exists():
+    if Place.is_in(folder):
         return Place.read(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.iterdir()):
+    if any(path.name != "up.log" for path in folder.iterdir()):
         raise ConfigError(f"{folder} is not empty and holds no exchange; choose another --data")
     place = Place(
-        format=_FORMAT,
+        format=FORMAT,
         accounts=options.accounts,
         instruments=options.instruments,
         own_account=options.accounts + 1,
     )
     market = Market(market_spec(options, place), np.random.Generator(np.random.PCG64(options.seed)))
-    save_catalog(folder / place.catalog, specs(market))
-    part = folder / "exchange.json.part"
-    part.write_bytes(msgspec.json.format(msgspec.json.encode(place)) + b"\n")
-    part.replace(folder / "exchange.json")
+    save_catalog(folder / _CATALOG, specs(market))
+    place.write(folder)
     return place
 
 
@@ -206,11 +181,11 @@ async def open_exchange(options: UpOptions, metrics: MetricsPort) -> Exchange:
     async with contextlib.AsyncExitStack() as undo:
         log = FileLog(folder / "log", clock)
         undo.push_async_callback(log.close)
-        server = LogServer(log, f"unix:{folder / place.log}")
+        server = LogServer(log, log_address(folder))
         await server.start()
         undo.push_async_callback(server.close)
         cluster = EmbeddedPostgres(folder / "postgres")
-        await asyncio.to_thread(cluster.start)
+        await start_cluster(cluster)
         undo.push_async_callback(_stopper(cluster))
         exchange = Exchange(
             options,
@@ -221,8 +196,22 @@ async def open_exchange(options: UpOptions, metrics: MetricsPort) -> Exchange:
             metrics=metrics,
             clock=clock,
         )
+        exchange.resumed_at = (await log.bounds(TRADING_COMMANDS, _PARTITION)).end
         undo.pop_all()
         return exchange
+
+
+def log_address(folder: Path) -> str:
+    """Return where other processes reach the log of a folder."""
+    return f"unix:{folder.absolute()}/log.sock"
+
+
+async def start_cluster(cluster: EmbeddedPostgres) -> None:
+    """Start a cluster; ConfigError when none can be had."""
+    try:
+        await asyncio.to_thread(cluster.start)
+    except ClusterError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _stopper(cluster: EmbeddedPostgres) -> Any:

@@ -102,6 +102,13 @@ class Participants:
         """Let bad news about the first coin come out before the next step."""
         self._shock = "now"
 
+    def begin_at(self, last_px: dict[int, int]) -> None:
+        """Take the last prices of a market that has traded before as what coins are worth."""
+        for at, plan in enumerate(self.market.plans):
+            px = last_px.get(plan.instrument_id, 0)
+            if px and not plan.is_linear:
+                self.market.fair.start_at(at, px)
+
     def quote(self, instrument_id: int, bid: int | None, ask: int | None) -> None:
         """Note the best prices, as market data tells them."""
         self._quotes[instrument_id] = (bid, ask)

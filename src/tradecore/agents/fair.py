@@ -51,6 +51,11 @@ class FairPrices:
         self._pace = _BUSY
         self.value: Ints = self._first.copy()
 
+    def start_at(self, instrument: int, px: int) -> None:
+        """Let one index begin at a price (ticks), as in a market that existed before."""
+        self._own[instrument] = max(px * SCALE, int(self._first[instrument]) // 8)
+        self.value[self._index == instrument] = self._own[instrument]
+
     def step(self) -> None:
         """Move everything by one step."""
         chance, n = self._chance, len(self._own)

@@ -9,7 +9,7 @@ from tradecore.agents.spec import CASH_DECIMALS
 from tradecore.engine import LevelView
 from tradecore.status import Status
 
-__all__ = ["cash_text", "clock_text", "ladder_rows", "status_name"]
+__all__ = ["cash_text", "clock_text", "ladder_rows", "short_text", "status_name"]
 
 
 def cash_text(units: int, *, sign: bool = False) -> str:
@@ -30,6 +30,14 @@ def clock_text(ts_ns: int) -> str:
     except (OverflowError, ValueError, OSError):
         return f"{ts_ns} ns"
     return f"{at:%H:%M:%S}.{rest // 10**6:03d}"
+
+
+def short_text(amount: str) -> str:
+    """Return a decimal text without the zeros that say nothing; at least two decimals."""
+    whole, point, decimals = amount.partition(".")
+    if not point:
+        return amount
+    return f"{whole}.{decimals.rstrip('0'):0<2}"
 
 
 def status_name(code: int) -> str:
