@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
@@ -11,11 +12,12 @@ import numpy as np
 
 from tradecore import dtypes
 from tradecore.catalog import Catalog
-from tradecore.cell import Cell, CellConfig
+from tradecore.cell import Cell, CellConfig, FrameReader
 from tradecore.codes import CommandKind
 from tradecore.engine import EngineConfig
 from tradecore.envelope import encode, seal
 from tradecore.instruments import AssetSpec, InstrumentSpec, MarginTier
+from tradecore.portfolio.fold import Changes, fold_batches
 from tradecore.portfolio.terms import Terms
 from tradecore.testing import build
 from tradecore_shells.plumbing.memory import MemoryCache
@@ -202,6 +204,40 @@ class Venue:
         heads = np.flatnonzero((raw["kind"] == CommandKind.INSTRUMENT) & (raw["cont"] == 3))
         whole = b"".join(frames[64 * at : 64 * at + 256] for at in heads)
         return Terms.of_frames(np.frombuffer(whole, dtypes.INSTRUMENT))
+
+
+RICH = {USD.asset_id: 10**15, BTC.asset_id: 10**12}
+
+
+def busy_venue(orders: int = 60, seed: int = 1) -> Venue:
+    """Return a venue where five accounts have traded spot and perpetual."""
+    venue = Venue()
+    venue.open({account: RICH for account in range(1, 6)})
+    venue.admin(CommandKind.MARK_PRICE, instrument_id=PERP.instrument_id, mark_px=10_000)
+    trade(venue, orders, seed)
+    return venue
+
+
+def trade(venue: Venue, orders: int, seed: int) -> None:
+    draw = random.Random(seed)
+    for _ in range(orders):
+        venue.order(
+            *(draw.randint(1, 5), draw.randint(1, 2), draw.randint(1, 50)),
+            px=10_000 + draw.randint(-3, 3),
+            instrument=draw.choice((SPOT, PERP)).instrument_id,
+            session=draw.randint(1, 3),
+        )
+
+
+def changes_of(venue: Venue) -> Changes:
+    """Return what all executions of a venue change."""
+    reader = FrameReader(venue.cell.source)
+    batches = [
+        batch
+        for offset, (_, payload) in enumerate(venue.log.of(EXECUTIONS))
+        for batch in reader.read(offset, payload)
+    ]
+    return fold_batches(batches, venue.terms())
 
 
 class Services:

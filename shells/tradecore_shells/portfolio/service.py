@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import Any, Final
 
 from tradecore.catalog import Catalog
@@ -84,7 +84,7 @@ class PortfolioService:
         self._terms = Terms.of_catalog(catalog.instruments)
         self._marks = Marks(settings.mark)
         self._stopping = asyncio.Event()
-        self._state = "starting"
+        self.state = "starting"
         self._sessions = SessionKeeper(
             partition=partition,
             log=log,
@@ -121,7 +121,7 @@ class PortfolioService:
 
     def trouble(self) -> str:
         """Why it does not serve; empty when it does. A cache that is away is no reason."""
-        return "" if self._state == "running" else f"{self.name} is {self._state}"
+        return "" if self.state == "running" else f"{self.name} is {self.state}"
 
     async def run(self) -> None:
         """Work until stopped.
@@ -139,7 +139,7 @@ class PortfolioService:
         )
         await self.writer.load()
         self._marks.note_last(self.writer.book.last_px)
-        self._state = "running"
+        self.state = "running"
         event(
             _log, "running", place=self.writer.place._asdict(), users=len(self.writer.book.users())
         )
@@ -147,7 +147,7 @@ class PortfolioService:
         try:
             await self._beside(self.writer.run(self._stopping), [*helpers, self._report()])
         finally:
-            self._state = "stopped"
+            self.state = "stopped"
         await self._publisher.drain()
 
     async def _beside(
@@ -162,9 +162,7 @@ class PortfolioService:
                 one.result()
             await task
         finally:
-            for one in (task, *others):
-                one.cancel()
-            await asyncio.gather(task, *others, return_exceptions=True)
+            await _end([task, *others])
 
     # --------------------------------------------------------------------------------------- cache
     def _document(self, user_id: int) -> tuple[str, bytes]:
@@ -236,3 +234,15 @@ class PortfolioService:
             labels = {"topic": EXECUTIONS, "partition": str(self._partition)}
             self._metrics.set("lag_records", behind, **labels)
             self._metrics.set("portfolio_users", len(self.writer.book.users()))
+
+
+async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended: a driver may turn a cancel into an error."""
+    pending = {one for one in tasks if not one.done()}
+    while pending:
+        for one in pending:
+            one.cancel()
+        ended, pending = await asyncio.wait(pending, timeout=_IDLE_S)
+        for one in ended:
+            if not one.cancelled():
+                one.exception()

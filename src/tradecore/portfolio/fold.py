@@ -136,16 +136,17 @@ def _i64(values: npt.NDArray[np.integer]) -> IntArray:
 def _pair(kinds: npt.NDArray[np.uint8]) -> tuple[IntArray, IntArray, IntArray]:
     """Return (rows of SETTLED, row of its FILL, role)."""
     settled = np.flatnonzero(kinds == EventKind.SETTLED)
-    if not len(settled):
-        return settled, settled, settled
+    fills = np.count_nonzero(kinds == EventKind.FILL)
+    if 2 * fills != len(settled):
+        raise DataError(
+            f"{fills} fills and {len(settled)} settlements: not whole batches of events, or the "
+            "cell keeps no accounts"
+        )
     before = kinds[np.maximum(settled - 1, 0)]
     role = np.where(before == EventKind.FILL, TAKER, MAKER)
     fill = settled - role
-    if fill[0] < 0 or (kinds[fill] != EventKind.FILL).any() or len(settled) % 2:
+    if len(fill) and (fill[0] < 0 or (kinds[fill] != EventKind.FILL).any()):
         raise DataError("a settlement stands behind no fill: these are not whole batches of events")
-    fills = np.count_nonzero(kinds == EventKind.FILL)
-    if 2 * fills != len(settled):
-        raise DataError(f"{fills} fills and {len(settled)} settlements: the cell keeps no accounts")
     return settled, fill, role
 
 

@@ -11,16 +11,17 @@ import msgspec
 import pytest
 
 from portfolio_worlds import (
-    BTC,
     PERP,
     QUICK,
+    RICH,
     SPOT,
     START_NS,
-    USD,
     ListLog,
     Services,
     Venue,
+    busy_venue,
     kept_money,
+    trade,
 )
 from tradecore.codes import CommandKind
 from tradecore.errors import ConfigError
@@ -37,28 +38,6 @@ from tradecore_shells.plumbing.ports import (
 from tradecore_shells.portfolio.publisher import marker_key
 from tradecore_shells.portfolio.store import PORTFOLIO, SESSIONS, Batch, Place
 from tradecore_shells.sim.store import DictStore
-
-RICH = {USD.asset_id: 10**15, BTC.asset_id: 10**12}
-
-
-def busy_venue(orders: int = 60, seed: int = 1) -> Venue:
-    """Return a venue where five accounts have traded spot and perpetual."""
-    venue = Venue()
-    venue.open({account: RICH for account in range(1, 6)})
-    venue.admin(CommandKind.MARK_PRICE, instrument_id=PERP.instrument_id, mark_px=10_000)
-    trade(venue, orders, seed)
-    return venue
-
-
-def trade(venue: Venue, orders: int, seed: int) -> None:
-    draw = random.Random(seed)
-    for _ in range(orders):
-        venue.order(
-            *(draw.randint(1, 5), draw.randint(1, 2), draw.randint(1, 50)),
-            px=10_000 + draw.randint(-3, 3),
-            instrument=draw.choice((SPOT, PERP)).instrument_id,
-            session=draw.randint(1, 3),
-        )
 
 
 def test_store_is_what_the_engine_has() -> None:
