@@ -37,7 +37,6 @@ class Chaos:
         self._rng = world.faults.rng
         self._tasks: list[asyncio.Task[None]] = []
         self._zombies = 0
-        self.flipped: set[tuple[int, Path]] = set()
         self.old: Node | None = None
 
     def start(self) -> None:
@@ -53,6 +52,8 @@ class Chaos:
             "snapshot_flip": self._flip,
             "slow_reader": self._slow_down,
             "upgrade": self._upgrade,
+            "store_down": self._store_down,
+            "cache_lost": self._lose_cache,
         }
         self._tasks = [self._loop.create_task(self._strike(*act)) for act in acts.items()]
 
@@ -128,14 +129,16 @@ class Chaos:
 
     async def _flip(self) -> bool:
         """Turn a bit of one snapshot, as long as the machine keeps an intact one."""
-        number = self._rng.randrange(len(self._world.disks))
-        disk = self._world.disks[number]
+        disk = self._rng.choice(self._world.disks)
         intact = self.intact(disk)
-        if len(intact) < 2 or any(at == number for at, _ in self.flipped):
+        if len(intact) < 2:
             return False
-        path = self._rng.choice(sorted(intact))
+        # Mostly the newest, and mostly just before somebody needs it.
+        path = max(intact) if self._rng.random() < 0.7 else self._rng.choice(sorted(intact))
         disk.flip_bit(path)
-        self.flipped.add((number, path))
+        for node in self._world.trading:
+            if node.disk is disk and node.running and self._rng.random() < 0.7:
+                self._world.supervisor.kill(node, again_s=0.0)
         return True
 
     @staticmethod
@@ -172,6 +175,16 @@ class Chaos:
         for log in connections:
             log.slow = 1.0
         return bool(connections)
+
+    async def _store_down(self) -> bool:
+        lasting = self._rng.choice((0.1, 0.5, 2.5))
+        self._world.database.down_until = self._loop.now + lasting
+        await asyncio.sleep(lasting)
+        return True
+
+    async def _lose_cache(self) -> bool:
+        await self._world.cache.delete(await self._world.cache.keys(""))
+        return True
 
     async def _upgrade(self) -> bool:
         """Switch to a newer epoch while a node of an older build was forgotten somewhere."""

@@ -14,8 +14,14 @@ from typing import Final
 
 from tradecore.codes import CommandKind, LimitField, Scope
 from tradecore.envelope import encode, encode_compact, seal
+from tradecore.portfolio.sessions import SessionOpened, encode_user_event
 from tradecore.testing import build
-from tradecore_shells.plumbing.ports import TRADING_COMMANDS, Clock, RetryableError
+from tradecore_shells.plumbing.ports import (
+    TRADING_COMMANDS,
+    USER_EVENTS,
+    Clock,
+    RetryableError,
+)
 from tradecore_shells.sim.faults import Faults
 from tradecore_shells.sim.log import SimLog
 
@@ -44,14 +50,19 @@ class Journal:
         Order id of a later member of a list to its id.
     deposits : dict
         Account to the sum of acknowledged deposits in the quote asset.
+    sessions : list of int
+        Acknowledged trading sessions.
     last_offset : int
         Highest offset that was told to anybody.
+    garbage : int
+        Unreadable records that were sent.
     """
 
     orders: dict[int, int] = field(default_factory=dict)
     offered: dict[int, int] = field(default_factory=dict)
     lists: dict[int, int] = field(default_factory=dict)
     deposits: dict[int, int] = field(default_factory=dict)
+    sessions: list[int] = field(default_factory=list)
     last_offset: int = -1
     garbage: int = 0
 
@@ -102,8 +113,9 @@ class Trader:
         self.stopping = False
 
     async def run(self) -> None:
-        """Trade until told to stop."""
+        """Open a session and trade until told to stop."""
         rng = self._rng
+        await self._tell(SessionOpened(session_id=self.session, account_id=self.account))
         while not self.stopping:
             await asyncio.sleep(_MIN_PAUSE_S + rng.expovariate(1 / self._pace))
             if self._faults.strikes("garbage"):
@@ -118,6 +130,15 @@ class Trader:
             if self._faults.strikes("client_retry"):
                 await asyncio.sleep(rng.choice((0.0, 0.01, 0.5)))
                 await self._send(payload, {})
+
+    async def _tell(self, event: SessionOpened) -> None:
+        for _ in range(8):
+            try:
+                await self._log.append(USER_EVENTS, self.partition, [encode_user_event(event)])
+            except RetryableError:
+                continue
+            self._journal.sessions.append(event.session_id)
+            return
 
     async def _send(self, payload: bytes, orders: dict[int, int]) -> None:
         for _ in range(self._rng.choice((1, 3, 8))):

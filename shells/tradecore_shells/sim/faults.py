@@ -22,19 +22,21 @@ CLASSES: Final = {
     "broker_stall": 0.30,  # nobody reaches the log for a while
     "fetch_failed": 0.05,  # a read is answered by an error
     "clock_step": 1.0,  # the log's clock jumps back or forth
-    "retention": 0.5,  # the log forgets what lies before the oldest snapshot that is kept
+    "retention": 1.0,  # the log forgets what lies before the oldest snapshot that is kept
     "kill": 1.2,  # a process ends between two awaits
     "kill_in_disk": 0.02,  # a process ends in the middle of its work on files
-    "power_loss": 0.5,  # a machine loses what was not synced
+    "power_loss": 0.7,  # a machine loses what was not synced
     "pause": 0.6,  # a process stands still and goes on
     "zombie": 0.5,  # a second primary beside the first
-    "snapshot_flip": 0.5,  # one bit of a snapshot that is kept turns round
+    "snapshot_flip": 1.0,  # one bit of a snapshot that is kept turns round
     "disk_full": 0.02,  # a write runs out of space
-    "sync_failed": 0.03,  # fsync answers with an error, and what was to be synced may be gone
+    "sync_failed": 0.06,  # fsync answers with an error, and what was to be synced may be gone
     "store_down": 0.25,  # nobody reaches the database for a while
     "store_lost": 0.06,  # a statement is not carried out
+    "store_late": 0.05,  # a statement is carried out after its sender has given up
     "store_ack_lost": 0.10,  # a statement is carried out, its answer lost
     "cache_failed": 0.10,  # a round trip to the cache fails
+    "cache_late": 0.05,  # a write reaches the cache after its sender has given up
     "cache_lost": 0.15,  # the cache forgets everything
     "client_retry": 0.12,  # a client sends again what it has sent
     "other_terms": 0.03,  # a client uses an order id twice

@@ -67,8 +67,7 @@ class Broker:
         partition.all.extend((now, payload) for payload in payloads)
         waiting, partition.waiting = partition.waiting, []
         for reader in waiting:
-            if not reader.done():
-                reader.set_result(None)
+            _wake(reader)
         return first
 
     def forget(self, topic: str, number: int, before: int) -> None:
@@ -79,6 +78,11 @@ class Broker:
     def cut(self, topic: str, number: int, end: int) -> None:
         """Lose the newest records, as an unclean failover of a real log can."""
         del self.partition(topic, number).all[end:]
+
+
+def _wake(reader: asyncio.Future[None]) -> None:
+    if not reader.done():
+        reader.set_result(None)
 
 
 class SimLog:
@@ -132,7 +136,7 @@ class SimLog:
         if faults.strikes("append_lost"):
             self._later(slack, self._answer, answer, 0, lost or RetryableError("request timed out"))
         elif faults.strikes("late_append"):
-            late = self._rng.uniform(slack, 2.0)
+            late = self._rng.uniform(slack, 1.2)
             self._later(late, self._broker.take, topic, partition, taken)
             self._later(slack, self._answer, answer, 0, RetryableError("request timed out"))
         else:
@@ -187,16 +191,16 @@ class SimLog:
                 return []
             reader: asyncio.Future[None] = self._loop.create_future()
             found.waiting.append(reader)
-            try:
-                async with asyncio.timeout(wait_s):
-                    await reader
-            except TimeoutError:
+            timer = self._loop.in_world(wait_s, _wake, reader)
+            await reader
+            timer.cancel()
+            self._check()
+            if offset == found.end:
                 if reader in found.waiting:
                     found.waiting.remove(reader)
                 return []
-            self._check()
             self._within(found, topic, partition, offset)
-        limit = self._rng.choice((1, 2, 5, 16, 64))
+        limit = self._rng.choice((1, 3, 16, 64, 64, 64))
         records: list[Record] = []
         for number in range(offset, min(found.end, offset + limit)):
             ts_ns, payload = found.all[number]

@@ -124,10 +124,7 @@ class SimLoop(asyncio.BaseEventLoop):
         Exceptions that nobody looked at, of living processes.
     """
 
-    # What BaseEventLoop keeps and its type stubs do not name.
-    _ready: deque[asyncio.Handle]
-    _scheduled: list[Any]
-    _timer_cancelled_count: int
+    _ready: deque[asyncio.Handle]  # of the base class, whose type stubs do not name it
 
     def __init__(self, seed: int = 0) -> None:
         super().__init__()
@@ -136,6 +133,7 @@ class SimLoop(asyncio.BaseEventLoop):
         self.failures: list[str] = []
         self._rng = random.Random(seed)
         self._numbers = 0
+        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._selector = _NoSelector()
         self._spin = 0
         self._graveyard: list[Process] = []
@@ -220,22 +218,31 @@ class SimLoop(asyncio.BaseEventLoop):
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109
         """There are no threads to wait for."""
 
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Callable[..., object], *args: Any, context: Any = None
+    ) -> asyncio.TimerHandle:
+        """Schedule a callback; those of one moment run in the order of their calls."""
+        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        self._numbers += 1
+        heapq.heappush(self._timers, (when, self._numbers, timer))
+        return timer
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """Do nothing: a cancelled timer is passed over when it is due."""
+
     # ---- time and processes ------------------------------------------------------------------
 
     def _run_once(self) -> None:
-        ready, scheduled = self._ready, self._scheduled
+        ready, timers = self._ready, self._timers
         if not ready:
-            while scheduled and scheduled[0]._cancelled:
-                heapq.heappop(scheduled)._scheduled = False
-                self._timer_cancelled_count -= 1
-            if not scheduled:
+            while timers and timers[0][2].cancelled():
+                heapq.heappop(timers)
+            if not timers:
                 raise Stuck(f"nothing is left to happen at {self.now:.6f} s")
-            if scheduled[0]._when > self.now:
-                self.now, self._spin = scheduled[0]._when, 0
-            while scheduled and scheduled[0]._when <= self.now:
-                handle = heapq.heappop(scheduled)
-                handle._scheduled = False
-                ready.append(handle)
+            if timers[0][0] > self.now:
+                self.now, self._spin = timers[0][0], 0
+            while timers and timers[0][0] <= self.now:
+                ready.append(heapq.heappop(timers)[2])
         self._spin += len(ready)
         if self._spin > _SPIN_LIMIT:
             raise Stuck(f"time stands still at {self.now:.6f} s: some program spins")

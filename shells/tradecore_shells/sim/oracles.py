@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tradecore.envelope import decode
 from tradecore_shells.plumbing.ports import EXECUTIONS, MARKET_DATA
+from tradecore_shells.sim.books import books_differ
 from tradecore_shells.sim.facts import Facts
 from tradecore_shells.sim.orders import orders_once
 from tradecore_shells.sim.replayed import Replay
@@ -57,17 +58,20 @@ def judge(world: World) -> list[str]:
     """Return everything that is wrong with a finished world."""
     replay = Replay(world)
     wrong: list[str] = []
+    held: dict[str, list[bytes]] = {}
     for topic, expected in ((EXECUTIONS, replay.executions), (MARKET_DATA, replay.market)):
         frames, found = numbered_frames(world.broker, topic, world.partition, world.source)
         wrong += found or _equals(topic, frames, expected, replay.needed[topic])
+        held[topic] = frames
     wrong += replay.hashes(world)
     wrong += replay.dead_letters(world)
     wrong += replay.conserved()
     wrong += replay.naive(world)
-    facts = Facts(replay.executions)
+    facts = Facts(held[EXECUTIONS])
     wrong += facts.time_is_monotone()
     wrong += facts.liquidation_shrinks()
     wrong += orders_once(world.journal, facts)
+    wrong += books_differ(world, facts, replay)
     return wrong
 
 

@@ -47,6 +47,8 @@ class Replay:
         Frames by number, from 1.
     needed : dict
         How many frames of each topic must be there after draining.
+    wallets : dict
+        (account, asset) to cash, at that moment.
     """
 
     def __init__(self, world: World) -> None:
@@ -59,13 +61,14 @@ class Replay:
         self.executions: list[bytes] = []
         self.market: list[bytes] = []
         self.needed = {EXECUTIONS: 0, MARKET_DATA: 0}
+        self.wallets: dict[tuple[int, int], int] = {}
         self._hashes: dict[int, str] = {}
         self.cell = Cell(world.config, cell_id=world.partition)
         wanted = {offset for offset, _, _ in world.states()}
         self._letters: list[int] = []
         for record in self._records:
             if record.offset == world.drained_to:
-                self.needed = {EXECUTIONS: len(self.executions), MARKET_DATA: len(self.market)}
+                self._take_stock(world)
             output = self.cell.apply_many([record])
             self.executions += _frames(output.executions(self.cell))
             self.market += _frames(output.market(self.cell))
@@ -73,7 +76,17 @@ class Replay:
             if self.cell.next_offset in wanted:
                 self._hashes[self.cell.next_offset] = self.cell.state_hash()
         if world.drained_to == len(self._records):
-            self.needed = {EXECUTIONS: len(self.executions), MARKET_DATA: len(self.market)}
+            self._take_stock(world)
+
+    def _take_stock(self, world: World) -> None:
+        """Note what must be there when the primary has drained."""
+        self.needed = {EXECUTIONS: len(self.executions), MARKET_DATA: len(self.market)}
+        assert world.operator is not None
+        self.wallets = {
+            (account, wallet.asset_id): wallet.total
+            for account in (*world.operator.accounts, world.operator.insurance)
+            for wallet in self.cell.engine.account(account).wallets
+        }
 
     def hashes(self, world: World) -> list[str]:
         """Judge O1: every state that anybody was in equals that of the replay at its offset."""

@@ -13,12 +13,17 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
-from tradecore.cell import CellConfig
+from tradecore.cell import CellConfig, end_seq
 from tradecore.engine import EngineConfig
 from tradecore.storage import SnapshotStore
+from tradecore_shells.plumbing.memory import MemoryCache
 from tradecore_shells.plumbing.observe import NoMetrics
-from tradecore_shells.plumbing.ports import TRADING_COMMANDS
+from tradecore_shells.plumbing.ports import EXECUTIONS, TRADING_COMMANDS
 from tradecore_shells.plumbing.snapshots import DirectSnapshots
+from tradecore_shells.portfolio.config import PortfolioSettings
+from tradecore_shells.portfolio.service import PortfolioService
+from tradecore_shells.portfolio.store import PORTFOLIO
+from tradecore_shells.sim.books import cache_differs
 from tradecore_shells.sim.builds import OldBuildLog
 from tradecore_shells.sim.chaos import Chaos
 from tradecore_shells.sim.clients import Journal, Operator, Trader
@@ -28,6 +33,8 @@ from tradecore_shells.sim.faults import Faults
 from tradecore_shells.sim.log import Broker, SimLog
 from tradecore_shells.sim.loop import Process, SimLoop, Stuck
 from tradecore_shells.sim.nodes import Node, Supervisor
+from tradecore_shells.sim.remote import Database, SimCache, SimStore, Wire
+from tradecore_shells.sim.venue import CATALOG
 from tradecore_shells.trading.config import TradingSettings
 from tradecore_shells.trading.service import TradingService
 
@@ -36,7 +43,7 @@ __all__ = ["PARTITION", "SNAPSHOTS", "World"]
 PARTITION: Final = 0
 SNAPSHOTS: Final = Path("/snapshots")
 CELL_SOURCE: Final = 1 << 28 | PARTITION
-_SETTLE_S: Final = 3.0
+_SETTLE_S: Final = 1.5
 """Longer than any request of before the healing is under way."""
 _DRAIN_S: Final = 60.0
 
@@ -78,7 +85,7 @@ class World:
         self.supervisor = Supervisor(self.loop)
         self.journal = Journal()
         self.violations: list[str] = []
-        self.load_s = self.rng.uniform(1.5, 4.0) if load_s is None else load_s
+        self.load_s = self.rng.uniform(1.0, 3.0) if load_s is None else load_s
         self.target = -1
         shared = self.rng.random() < 0.3
         first = Disk(self.loop, self.faults, seed)
@@ -99,6 +106,9 @@ class World:
         self._serial = 0
         self._states: list[tuple[int, str, str]] = []
         self._add_trading()
+        self.database = Database()
+        self.cache = MemoryCache()
+        self._add_portfolio()
         self.traders: list[Trader] = []
         self.operator: Operator | None = None
         self.chaos = Chaos(self)
@@ -162,6 +172,45 @@ class World:
             )
 
         return Node(name, build, disk)
+
+    def _add_portfolio(self) -> None:
+        rng = self.rng
+        settings = PortfolioSettings(
+            batch_events=rng.choice((1, 30, 8192, 8192, 8192)),
+            fetch_bytes=rng.choice((1, 5_000, 4 << 20, 4 << 20)),
+            idle_commit_s=rng.choice((0.05, 1.0)),
+            equity_every_s=0.0,
+            mark=rng.choice(("mid", "last")),
+            cache_every_s=rng.choice((0.02, 0.1, 0.3)),
+            cache_batch=rng.choice((1, 3, 2000)),
+            cache_refresh_s=2.0,
+            retry_s=rng.choice((3.0, 30.0)),
+        )
+        for name in ("portfolio-a", "portfolio-b")[: rng.choice((1, 2))]:
+            self.supervisor.add(self._portfolio_node(name, settings))
+
+    def _portfolio_node(self, name: str, settings: PortfolioSettings) -> Node:
+        def build(process: Process, life: int) -> Any:
+            return PortfolioService(
+                settings,
+                catalog=CATALOG,
+                partition=PARTITION,
+                log=self.connect(process),
+                store=SimStore(self.database, self._wire(process)),
+                cache=SimCache(self.cache, self._wire(process)),
+                clock=self.clock(),
+                metrics=NoMetrics(),
+            )
+
+        return Node(name, build)
+
+    def _wire(self, process: Process) -> Wire:
+        return Wire(self.loop, self.faults, process, self.next_seed())
+
+    @property
+    def portfolio(self) -> list[Node]:
+        """The nodes that keep positions."""
+        return [node for node in self.supervisor.nodes if node.name.startswith("portfolio")]
 
     @property
     def trading(self) -> list[Node]:
@@ -276,8 +325,30 @@ class World:
         return behind
 
     async def _stop(self) -> None:
-        """Drain the nodes, in the order in which an operator would."""
-        for node in self.supervisor.nodes:
+        """Drain the nodes in the order of the data: the cell first, then who reads it."""
+        await self._stop_these(self.trading)
+        if not await self._books_are_written():
+            return
+        await self._stop_these([n for n in self.supervisor.nodes if n not in self.trading])
+
+    async def _books_are_written(self) -> bool:
+        """Wait until database and cache hold everything; False after 60 virtual seconds."""
+        deadline = self.loop.now + _DRAIN_S
+        records = self.broker.partition(EXECUTIONS, PARTITION).all
+        end = max((end_seq(payload) for _, payload in records), default=1)
+        while self.loop.now < deadline:
+            await asyncio.sleep(0.1)
+            place = await self.database.store.place(PORTFOLIO, PARTITION)
+            if self.supervisor.violations:
+                return False
+            if place.next_seq >= end and not cache_differs(self):
+                return True
+        self.violations.append(f"liveness: the database is at {place.next_seq} of {end}")
+        self.violations += cache_differs(self)
+        return False
+
+    async def _stop_these(self, nodes: list[Node]) -> None:
+        for node in nodes:
             self.supervisor.stop(node)
             tasks = [node.task] if node.task is not None else []
             if tasks and not node.fenced:
