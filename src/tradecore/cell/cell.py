@@ -411,7 +411,7 @@ class Cell:
             cell._start(config, its_id, Engine.from_state(config.engine, inner))
             cell._channels.restore(parts["cell.sources"], parts["cell.applied"])
             cell._gate.import_state(parts.items())
-        except (KeyError, ValueError, struct.error) as error:
+        except (KeyError, ValueError, struct.error, ConfigError) as error:
             raise SnapshotError(f"not the state of a cell: {error}") from None
         cell._gate.exec_seq, cell._gate.market_seq = exec_seq, market_seq
         cell.next_offset = next_offset

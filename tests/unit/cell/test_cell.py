@@ -126,7 +126,6 @@ def test_order_id_is_forgotten_when_newer_ones_fill_the_memory(rig: Rig) -> None
 
 
 def test_list_sent_again_is_one_repetition(rig: Rig) -> None:
-    legs = (order(1, side=2, px=120), order(2, side=2, px=90, ord_type=3, stop_px=80))
     legs = (order(1, side=2, px=120), order(2, side=2, px=0, ord_type=3, stop_px=80))
     fields = {"contingency": 1, "account_id": 1, "instrument_id": 1, "session_id": S}
     pair = build.order_list(legs, list_id=S << 32 | 9, **fields)
@@ -135,6 +134,9 @@ def test_list_sent_again_is_one_repetition(rig: Rig) -> None:
     again = repeats(rig.send(pair))
     assert list(again["order_id"]) == [S << 32 | 1]
     assert list(again["status"]) == [Status.OK]
+    changed = build.order_list((legs[0], order(2, side=2, px=0, ord_type=3, stop_px=81)),
+                               list_id=S << 32 | 9, **fields)  # fmt: skip
+    assert list(repeats(rig.send(changed))["status"]) == [Status.REPEATED_OTHER_TERMS]
     alone = repeats(rig.send(legs[1]))[0]
     assert alone["status"] == Status.REPEATED_OTHER_TERMS
 
