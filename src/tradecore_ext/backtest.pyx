@@ -5,6 +5,7 @@ Python face is tradecore.research.  Nothing here is part of the engine: it drive
 and reads its books.
 """
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.number cimport PyNumber_Index
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
@@ -426,15 +427,15 @@ cdef class Backtest:
         return what
 
     def submit(
-        self, uint32_t instrument_id, uint8_t side, int64_t px, int64_t qty, uint8_t ord_type=2, uint8_t tif=1,
+        self, uint32_t instrument_id, uint8_t side, px, qty, uint8_t ord_type=2, uint8_t tif=1,
         uint32_t flags=0, uint8_t stp=0, int64_t stop_px=0, int64_t display_qty=0, int64_t min_qty=0,
         uint64_t expire_ts_ns=0, uint16_t trailing_bps=0,
     ) -> int:
-        """Send a new order and return its id; 0 if it cannot be sent."""
+        """Send a new order and return its id; 0 if it cannot be sent. A price that is no integer is a TypeError."""
         cdef Bt* b = &self.b
         cdef Flight* f
         cdef uint64_t order_id = bt_submit(
-            <void*>b, instrument_id, side, px, qty, ord_type, tif, flags
+            <void*>b, instrument_id, side, PyNumber_Index(px), PyNumber_Index(qty), ord_type, tif, flags
         )
         if order_id:
             f = b.flight + ((b.flight_tail - 1) & b.flight_mask)
@@ -455,9 +456,9 @@ cdef class Backtest:
         """Send a cancel; False if the id is not that of an own order."""
         return bt_cancel(<void*>&self.b, order_id) == 1
 
-    def replace(self, uint64_t order_id, int64_t px=0, int64_t qty=0, uint32_t flags=0) -> bool:
+    def replace(self, uint64_t order_id, px=0, qty=0, uint32_t flags=0) -> bool:
         """Send a replace (0 keeps a value); False if the id is not that of an own order."""
-        return bt_replace(<void*>&self.b, order_id, px, qty, flags) == 1
+        return bt_replace(<void*>&self.b, order_id, PyNumber_Index(px), PyNumber_Index(qty), flags) == 1
 
     def quote(self, uint32_t instrument_id) -> tuple:
         """(bid_px, bid_qty, ask_px, ask_qty) as the strategy knows them, 0 for an empty side."""

@@ -153,7 +153,7 @@ cdef inline uint32_t own_take(Bt* b) noexcept nogil:
         b.cap_own = cap
     slot = b.n_own
     b.n_own += 1
-    b.own[slot].generation = 0
+    memset(b.own + slot, 0, sizeof(Own))
     return slot
 
 

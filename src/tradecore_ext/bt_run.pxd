@@ -104,7 +104,7 @@ cdef inline int64_t run_special(Bt* b, const tc_command* c, int64_t n) noexcept 
     b.n_commands += 1
     if c.kind >= MARKET_KINDS and c.kind != TC_CMD_TERMS:
         run_market(b, c)
-        return 1
+        return 0 if b.failed else 1
     if 1 <= c.kind <= TC_CMD_REPLACE_ORDER and c.session_id != 0:
         if c.session_id > TAG_HIDDEN or c.cont != 0:
             b.failed = BT_BAD_FRAME
