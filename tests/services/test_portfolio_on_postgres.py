@@ -18,7 +18,7 @@ from tradecore_shells.plumbing.redis import RedisCache
 from tradecore_shells.portfolio.pgstore import PostgresStore
 from tradecore_shells.portfolio.reconcile import reconcile
 
-SETTINGS = msgspec.structs.replace(QUICK, equity_every_s=0.01, batch_events=6)
+SETTINGS = msgspec.structs.replace(QUICK, equity_every_s=0.01, batch_events=6, retry_s=60.0)
 
 
 async def differences(world: Services, store: PostgresStore) -> list[str]:
@@ -36,6 +36,7 @@ def test_postgres_and_redis_hold_what_the_engine_has(
 
     async def main() -> None:
         store = PostgresStore(Postgres(real_database))
+        await store.open(CATALOG)
         base = real_servers.redis.rpartition("/")[0]
         cache = RedisCache(f"{base}/{1 + os.getpid() % 15}")
         await cache.delete(await cache.keys("pf"))
