@@ -131,8 +131,22 @@ class _Forked:
         os.waitpid(self.pid, 0)
 
 
+def _close_all_but(*kept: int) -> None:
+    """Let go of what was inherited: locks and sockets must end with the parent, not with us.
+
+    Otherwise the process that is started in the place of a killed one finds the log locked and the
+    port in use for as long as the child writes.
+    """
+    first = 3
+    for fd in sorted(kept):
+        os.closerange(first, fd)
+        first = fd + 1
+    os.closerange(first, os.sysconf("SC_OPEN_MAX"))
+
+
 def _child(store: SnapshotStore, cell: Captured, go: int, report: int) -> None:
     """Be the child: never returns, touches neither the event loop nor what the parent owns."""
+    _close_all_but(go, report)
     try:
         parts = cell.snapshot_parts()
         if os.read(go, 1) == b"g":

@@ -19,6 +19,7 @@ import pytest
 from tradecore.journal import verify
 from tradecore.storage import FileOps, read_segments
 from tradecore_shells.plumbing.filelog import MAX_RECORD_BYTES, FileLog
+from tradecore_shells.plumbing.logserver import LogServer
 from tradecore_shells.plumbing.ports import FatalError
 
 
@@ -339,6 +340,60 @@ def test_filelog_of_a_killed_process_holds_all_it_acknowledged(tmp_path: Path) -
         await log.close()
 
     play(main)
+
+
+SNAPSHOT = """
+import asyncio, os, sys, threading
+from tradecore.storage import SnapshotStore
+from tradecore_shells.plumbing.clock import SystemClock
+from tradecore_shells.plumbing.filelog import FileLog
+from tradecore_shells.plumbing.logserver import LogServer
+from tradecore_shells.plumbing.snapshots import ForkedSnapshots
+
+class Slow:
+    def snapshot_parts(self):
+        print("capturing", flush=True)
+        open("gate").read()  # until somebody opens the other end
+        raise SystemExit
+
+async def main():
+    log = FileLog("log", SystemClock())
+    await log.append("t", 0, [b"x"])
+    await LogServer(log, "unix:s").start()
+    ForkedSnapshots(SnapshotStore(".", source=1)).capture(Slow())
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+def test_filelog_is_free_when_its_process_is_killed_in_the_middle_of_a_snapshot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The child that writes the snapshot must not hold on to the lock and to the socket."""
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("gate")
+    here = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", SNAPSHOT], stdout=subprocess.PIPE, env=here
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"capturing\n"
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+        async def main() -> None:
+            log = FileLog("log", StepClock(1))
+            server = LogServer(log, "unix:s")
+            await server.start()
+            assert await texts(log) == [b"x"]
+            await server.close()
+            await log.close()
+
+        try:
+            play(main)
+        finally:
+            Path("gate").write_text("")
 
 
 # ------------------------------------------------------------------------------------- retention
