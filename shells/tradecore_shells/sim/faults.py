@@ -19,7 +19,7 @@ CLASSES: Final = {
     "append_lost": 0.25,  # the request never arrives; the caller hears of it after a while
     "ack_lost": 0.25,  # the records are there, the answer is not
     "late_append": 0.15,  # as append_lost, but the records arrive after all, later
-    "broker_stall": 0.30,  # nobody reaches the log for a while
+    "broker_stall": 0.5,  # nobody reaches the log for a while
     "fetch_failed": 0.05,  # a read is answered by an error
     "clock_step": 1.0,  # the log's clock jumps back or forth
     "retention": 1.0,  # the log forgets what lies before the oldest snapshot that is kept
@@ -31,13 +31,13 @@ CLASSES: Final = {
     "snapshot_flip": 1.0,  # one bit of a snapshot that is kept turns round
     "disk_full": 0.02,  # a write runs out of space
     "sync_failed": 0.06,  # fsync answers with an error, and what was to be synced may be gone
-    "store_down": 0.25,  # nobody reaches the database for a while
+    "store_down": 0.4,  # nobody reaches the database for a while
     "store_lost": 0.06,  # a statement is not carried out
     "store_late": 0.05,  # a statement is carried out after its sender has given up
     "store_ack_lost": 0.10,  # a statement is carried out, its answer lost
     "cache_failed": 0.10,  # a round trip to the cache fails
     "cache_late": 0.05,  # a write reaches the cache after its sender has given up
-    "cache_lost": 0.15,  # the cache forgets everything
+    "cache_lost": 0.3,  # the cache forgets everything
     "client_retry": 0.12,  # a client sends again what it has sent
     "other_terms": 0.03,  # a client uses an order id twice
     "wrong_session": 0.02,  # a command names a session that is not its order's
@@ -49,9 +49,9 @@ CLASSES: Final = {
     "slow_reader": 0.5,  # some process reads slowly
     "price_shock": 0.5,  # the mark price jumps, accounts are liquidated
     "upgrade": 0.3,  # an epoch comes that a forgotten node of an older build does not know
-    "log_lost_tail": 0.3,  # in the end: the log lost what the snapshots have seen
-    "log_of_others": 0.3,  # in the end: where the snapshots have seen one record there is another
-    "epoch_of_tomorrow": 0.3,  # in the end: an epoch that no build knows
+    "log_lost_tail": 0.8,  # in the end: the log lost what the snapshots have seen
+    "log_of_others": 0.8,  # in the end: where the snapshots have seen one record there is another
+    "epoch_of_tomorrow": 0.8,  # in the end: an epoch that no build knows
 }
 
 

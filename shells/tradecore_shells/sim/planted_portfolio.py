@@ -46,7 +46,8 @@ def offset_in_another_transaction(patches: Patches) -> None:
             return True
 
         await self._ask(rows)
-        return await self._ask(move)
+        moved: bool = await self._ask(move)
+        return moved
 
     patches.set(SimStore, "apply", apply)
 
