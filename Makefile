@@ -12,6 +12,8 @@ VENV ?= .venv
 PYTHON ?= $(VENV)/bin/python
 JOBS ?= 2
 SEED ?= 1
+FIRST ?= 1
+SEEDS ?= 10000
 
 # Tools next to the interpreter win over those of the system.
 export PATH := $(abspath $(dir $(PYTHON))):$(PATH)
@@ -24,8 +26,11 @@ TEST_ENV := $(VENV)/.stamp-test
 DEV_ENV := $(VENV)/.stamp-dev
 RUN := $(PYTHON)
 else
-RUN := PYTHONPATH=src $(PYTHON)
+RUN := PYTHONPATH=src:shells $(PYTHON)
 endif
+
+# The services are found in the checkout, whether or not it is installed.
+SHELLS = PYTHONPATH=src:shells $(PYTHON)
 
 tag = $(shell $(PYTHON) -c 'import sys; print(sys.implementation.cache_tag)')
 # Out-of-tree variants: their package is a copy of the library's kernel folder beside other modules.
@@ -51,8 +56,8 @@ install = $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-buil
 	-C cmake.define.TC_COMPILE=OFF -e '.[$(1)]'
 
 $(VENV)/.stamp-run: $(VENV)/.stamp-build pyproject.toml setup.py
-	@echo "tradecore: installing tradecore[cli,research,data] into $(VENV)"
-	@$(call install,cli$(comma)research$(comma)data)
+	@echo "tradecore: installing tradecore[cli,research,data,services] into $(VENV)"
+	@$(call install,cli$(comma)research$(comma)data$(comma)services)
 	@touch $@
 
 $(VENV)/.stamp-test: $(VENV)/.stamp-build pyproject.toml setup.py
@@ -103,7 +108,11 @@ coverage-build: $(BUILD_ENV) ## Kernel with gcov counters, into build/coverage-*
 
 # --------------------------------------------------------------------------------------- run
 .PHONY: run
-run: build $(RUN_ENV) ## Set up, build, install and run the demonstration market.
+run: build $(RUN_ENV) ## Set up, build, install and run a whole exchange (30 s where there is no terminal).
+	@if [ -t 1 ]; then $(RUN) -m tradecore.cli up; else $(RUN) -m tradecore.cli up --seconds 30 --shock 12; fi
+
+.PHONY: demo
+demo: build $(RUN_ENV) ## The demonstration market through the engine alone, at full speed.
 	@$(RUN) -m tradecore.cli demo
 
 # ------------------------------------------------------------------------------------- tests
@@ -166,6 +175,17 @@ fuzz: asan-build $(TEST_ENV) ## Mutate frames, envelopes, journals and snapshots
 	  for target in frames edge message envelope journal snapshot state; do \
 	    $(RUN) tests/fuzz/coverage_guided.py $$target -max_total_time=$${FUZZ_SECONDS:-60} -verbosity=0 || exit 1; \
 	  done
+
+.PHONY: sim sim-deep sim-mutants
+sim: build $(TEST_ENV) ## One simulated world: make sim SEED=n; its story when it fails.
+	@$(SHELLS) -m tradecore_shells.sim --seed $(SEED)
+
+sim-deep: build $(TEST_ENV) ## SEEDS (10000) simulated worlds from FIRST (1) on; the record is kept.
+	@$(SHELLS) -m tradecore_shells.sim --seeds $(FIRST):$$(($(FIRST) + $(SEEDS))) \
+	  --processes $(JOBS) --record bench/baselines/sim-deep.jsonl
+
+sim-mutants: build $(TEST_ENV) ## Plant every design bug; each must be caught within 200 seeds.
+	@$(SHELLS) -m tradecore_shells.sim --mutants --processes $(JOBS)
 
 nightly: build audit-build $(TEST_ENV) ## All tests at nightly size: hours, tens of millions of commands.
 	@TRADECORE_COMMANDS=1000000 $(call with_pkg,audit) \

@@ -79,16 +79,21 @@ def _place(args: argparse.Namespace, screen: Screen) -> int:
     document = asyncio.run(_send(found, catalog, account_id, args, terms))
     screen.result(document)
     spec = catalog.instrument(args.instrument)
-    screen.line(f"order {document['order_id']} of account {account_id}: RECEIVED at offset "
-                f"{document['offset']}")  # fmt: skip
-    for fill in document["fills"]:
-        screen.line(f"  fill  {short_text(spec.from_lots(fill['qty']))} at {short_text(spec.from_ticks(fill['px']))}"
-                    f" ({'maker' if fill['maker'] else 'taker'})")  # fmt: skip
-    reason = f" ({document['status']})" if document["status"] != "OK" else ""
     screen.line(
-        f"{document['state'].upper()}{reason}: {short_text(spec.from_lots(document['cum_qty']))} done, "
-        f"{short_text(spec.from_lots(document['leaves_qty']))} open"
+        f"order {document['order_id']} of account {account_id}: RECEIVED at offset "
+        f"{document['offset']}"
     )
+
+    def lots(quantity: int) -> str:
+        return short_text(spec.from_lots(quantity))
+
+    for fill in document["fills"]:
+        who = "maker" if fill["maker"] else "taker"
+        px = short_text(spec.from_ticks(fill["px"]))
+        screen.line(f"  fill  {lots(fill['qty'])} at {px} ({who})")
+    reason = f" ({document['status']})" if document["status"] != "OK" else ""
+    done, rest = lots(document["cum_qty"]), lots(document["leaves_qty"])
+    screen.line(f"{document['state'].upper()}{reason}: {done} done, {rest} open")
     return int(document["state"] == "rejected")
 
 
@@ -154,6 +159,8 @@ async def _protection(found: Found, catalog: Catalog, args: argparse.Namespace) 
 
 
 def _cancel(args: argparse.Namespace, screen: Screen) -> int:
+    import numpy as np
+
     from tradecore.codes import EventKind
 
     found = find_place(args)
@@ -175,7 +182,12 @@ def _cancel(args: argparse.Namespace, screen: Screen) -> int:
                 order_id=args.order_id, account_id=account_id, session_id=args.order_id >> 32
             )
             batch = await asyncio.wait_for(client.ask(message), 10.0)
-            event = batch.events[0]
+            # Timers may have fired before the command, in the same record.
+            kinds = batch.events["kind"]
+            ours = batch.events["order_id"] == args.order_id
+            event = batch.events[
+                ours & np.isin(kinds, (EventKind.CANCELED, EventKind.CANCEL_REJECTED))
+            ][-1]
             return int(event["kind"]), int(event["status"])
 
     kind, status = asyncio.run(send())

@@ -41,7 +41,7 @@ from tradecore_shells.trading.service import TradingService
 from tradecore_shells.up.demo import Demo
 from tradecore_shells.up.participants import Participants
 from tradecore_shells.up.place import FORMAT, Place
-from tradecore_shells.up.venue import cell_config, specs
+from tradecore_shells.up.venue import cell_config, own_account, specs
 
 __all__ = ["Exchange", "UpOptions", "market_spec", "open_exchange"]
 
@@ -91,17 +91,17 @@ class Exchange:
         self.options, self.place = options, place
         self.resumed_at = 0
         self.log, self.server, self.cluster = log, server, cluster
-        spec = market_spec(options, place)
+        spec = market_spec(options, place.accounts, place.instruments)
         self.catalog = load_catalog(folder / _CATALOG)
         self.store = PostgresStore(Postgres(cluster.dsn))
         self.cache = MemoryCache()
         config = TradingConfig(
             log=LogSettings(partition=_PARTITION),
-            cell=cell_config(spec),
+            cell=place.cell,
             trading=TradingSettings(snapshots=str(folder / "snapshots"), snapshot_every_s=20.0),
         )
         self.trading: TradingService = make_service(config, log=log, clock=clock, metrics=metrics)
-        self.portfolio_settings = PortfolioSettings(cache_refresh_s=0.0)
+        self.portfolio_settings = PortfolioSettings()
         self.portfolio = PortfolioService(
             self.portfolio_settings,
             catalog=self.catalog,
@@ -138,11 +138,11 @@ class Exchange:
         await asyncio.to_thread(self.cluster.stop)
 
 
-def market_spec(options: UpOptions, place: Place) -> MarketSpec:
-    """Return the market of a folder."""
+def market_spec(options: UpOptions, accounts: int, instruments: int) -> MarketSpec:
+    """Return the market of a folder, at the pace that was asked for."""
     return MarketSpec(
-        accounts=place.accounts,
-        instruments=place.instruments,
+        accounts=accounts,
+        instruments=instruments,
         batch_commands=options.step_commands,
         step_ns=int(options.step_s * 1e9),
     )
@@ -155,13 +155,15 @@ def _place(options: UpOptions, folder: Path) -> Place:
     folder.mkdir(parents=True, exist_ok=True)
     if any(path.name != "up.log" for path in folder.iterdir()):
         raise ConfigError(f"{folder} is not empty and holds no exchange; choose another --data")
+    spec = market_spec(options, options.accounts, options.instruments)
     place = Place(
         format=FORMAT,
         accounts=options.accounts,
         instruments=options.instruments,
-        own_account=options.accounts + 1,
+        own_account=own_account(spec),
+        cell=cell_config(spec),
     )
-    market = Market(market_spec(options, place), np.random.Generator(np.random.PCG64(options.seed)))
+    market = Market(spec, np.random.Generator(np.random.PCG64(options.seed)))
     save_catalog(folder / _CATALOG, specs(market))
     place.write(folder)
     return place

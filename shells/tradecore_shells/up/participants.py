@@ -18,8 +18,8 @@ import numpy.typing as npt
 from tradecore.agents import Market, MarketSpec
 from tradecore.agents.slots import SLOT_BITS
 from tradecore.cell import Batch
-from tradecore.codes import CommandKind, EventKind
-from tradecore.dtypes import FILL_EVENT
+from tradecore.codes import ANY, CommandKind, EventKind
+from tradecore.dtypes import ADMIN, COMMAND, FILL_EVENT
 from tradecore_shells.client import Client
 from tradecore_shells.plumbing.observe import event
 from tradecore_shells.plumbing.ports import Clock, FatalError, Log
@@ -117,7 +117,7 @@ class Participants:
         """Trade until stopped."""
         await self._client.start()
         await self._client.open_session("simulated participants")
-        await self._submit(self.market.drain())
+        await self._submit(self._leaving())
         event(_log, "trading", session=self._client.session_id, accounts=self.market.spec.accounts)
         waiting: deque[asyncio.Task[None]] = deque()
         try:
@@ -131,7 +131,7 @@ class Participants:
                 await self._pause()
             for task in waiting:
                 await task
-            await self._submit(self.market.drain())
+            await self._submit(self._leaving())
             await self._client.close_session()
         except FatalError as error:
             event(_log, "participants leave", level=logging.WARNING, reason=str(error))
@@ -162,6 +162,14 @@ class Participants:
     async def _submit(self, frames: Frames) -> None:
         if len(frames):
             await self._client.submit(np.ascontiguousarray(frames))
+
+    def _leaving(self) -> Frames:
+        """Return what cancels every order of every participant, and of nobody else."""
+        frames = np.zeros(self.market.spec.accounts + 1, ADMIN)
+        frames["kind"] = CommandKind.MASS_CANCEL
+        frames["account_id"] = np.arange(len(frames))
+        frames["instrument_id"] = ANY
+        return frames.view(COMMAND)
 
     def _outward(self, frames: Frames) -> Frames:
         """Give orders the ids of this session; the agents' own ids lead back to their slots."""

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from tradecore.cell import CellConfig
 from tradecore.errors import ConfigError
 
 __all__ = ["FORMAT", "Place", "settings_text"]
@@ -26,6 +27,8 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         Size of the venue.
     own_account : int
         The account of the person at the keyboard.
+    cell : CellConfig
+        Sizes of the cell: other ones would be another cell, which could not read these snapshots.
     settings : str
         The settings file by which the other commands find everything, in the folder.
     """
@@ -34,6 +37,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     accounts: int
     instruments: int
     own_account: int
+    cell: CellConfig
     settings: str = "tradecore.toml"
 
     @classmethod
