@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -111,19 +110,22 @@ def test_a_day_in_the_life(tmp_path: Path, running: list[Up]) -> None:
     assert "another process" in refused
     out = first.end(signal.SIGTERM, 0)
     assert "reconciled: log = Postgres = cache" in out
-    before = re.search(r"state (\w{64})", out)
 
-    # Killed without warning, twice as fast as it can: what was acknowledged is there.
-    running.append(second := Up(data))
+    # What rested when it ended rests when it goes on.
+    running.append(second := Up(data, "--no-demo"))
     assert "resumed at log offset" in second.greeting
-    assert before is not None
-    cancelled = json.loads(tradecore("order", "cancel", str(placed["order_id"]), *at, "--json"))
-    assert cancelled["canceled"]
-    second.end(signal.SIGKILL, -signal.SIGKILL)
+    cancel = ("order", "cancel", str(placed["order_id"]))
+    assert json.loads(tradecore(*cancel, *at, "--json"))["canceled"]
+    assert "UNKNOWN_ORDER" in tradecore(*cancel, *at, code=1)
+    second.end(signal.SIGTERM, 0)
+
+    # Killed in the middle of everybody's trading: nothing is lost, nothing is there twice.
     running.append(third := Up(data))
-    assert "reconciled: log = Postgres = cache" in third.end(signal.SIGINT, 0)
-    again = tradecore("order", "cancel", str(placed["order_id"]), *at, code=2)
-    assert "tradecore up" in again or "nobody" in again or "cannot" in again
+    tradecore("top", *at, "--seconds", "2")
+    third.end(signal.SIGKILL, -signal.SIGKILL)
+    running.append(last := Up(data, "--no-demo"))
+    assert "reconciled: log = Postgres = cache" in last.end(signal.SIGINT, 0)
+    assert "no log" in tradecore(*cancel, *at, code=2)
 
 
 def test_no_exchange_is_one_sentence(tmp_path: Path) -> None:
