@@ -98,3 +98,16 @@ def test_workers_for_more_than_the_peak_is_impossible() -> None:
 def test_fit_impossible_input_is_refused(workers: list[float], throughput: list[float]) -> None:
     with pytest.raises(ConfigError):
         fit_usl(workers, throughput)
+
+
+def test_fit_relative_judges_small_and_large_throughputs_alike() -> None:
+    workers = [1, 4, 16, 64, 256, 1024]
+    true = [2_000 * n / (1 + 0.001 * (n - 1)) for n in workers]
+    # Runs are 10 % off in turn, whatever their size.
+    seen = [x * (1.1 if i % 2 else 0.9) for i, x in enumerate(true)]
+    fit = fit_usl(workers, seen, relative=True)
+    shares = [abs(r) / x for r, x in zip(fit.residuals, seen, strict=True)]
+    assert max(shares) < 0.2
+    assert fit.gamma == pytest.approx(2_000, rel=0.1)
+    exact = fit_usl(workers, true, relative=True)
+    assert (exact.gamma, exact.alpha) == pytest.approx((2_000, 0.001))

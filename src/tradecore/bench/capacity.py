@@ -13,6 +13,7 @@ from typing import NamedTuple
 from tradecore.bench import measure, scaling
 from tradecore.bench.saturate import Bench, saturation
 from tradecore.bench.setting import Setting
+from tradecore.bench.targets import find_target
 from tradecore.testing.results import Result
 
 __all__ = ["LIMIT_MS", "OWN_TARGETS", "Step", "run", "steps"]
@@ -35,6 +36,7 @@ def steps(
     targets: Sequence[str] = OWN_TARGETS,
     folder: Path | None = None,
     options: dict[str, str] | None = None,
+    workload: str = "pipeline",
 ) -> list[Step]:
     """Return the parts of a capacity run.
 
@@ -50,7 +52,16 @@ def steps(
         Where the journal is written; the disk that is measured. None: the temporary folder.
     options : dict of str to str
         Handed to targets.
+    workload : str
+        What targets are saturated with.
+
+    Raises
+    ------
+    ConfigError
+        A target does not exist; said before anything is measured.
     """
+    for name in targets:
+        find_target(name)
     limit_ns = round(limit_ms * 1e6)
     found = [
         Step("coefficients: commands", lambda: measure.mixes(setting)),
@@ -66,6 +77,7 @@ def steps(
             commands=min(setting.commands, 1_000_000),
             seconds=0.3 * min(setting.scale, 1.0),
             limit_ns=limit_ns,
+            workload=workload,
             folder=folder,
             options=options or {},
         )

@@ -114,7 +114,9 @@ def _pipe(stream: IO[str] | None) -> IO[str]:
     return stream
 
 
-def cells(setting: Setting, counts: Sequence[int] = CELLS) -> list[Result]:
+def cells(
+    setting: Setting, counts: Sequence[int] = CELLS, workload: str = _WORKLOAD
+) -> list[Result]:
     """Run 1, 2, ... cells at once and fit the scaling law.
 
     Returns
@@ -126,14 +128,14 @@ def cells(setting: Setting, counts: Sequence[int] = CELLS) -> list[Result]:
     each = max(commands // 6, 1)
     seen: dict[int, list[float]] = {}
     cpu: dict[int, list[float]] = {}
-    with Cells(max(counts), _WORKLOAD, commands, each) as workers:
+    with Cells(max(counts), workload, commands, each) as workers:
         for number in range(setting.repeats):
             for count in counts:  # interleaved: a slow moment meets all numbers of cells
                 setting.say(f"scaling: round {number + 1} of {setting.repeats}, {count} cells")
                 rate, used = workers.run(count)
                 seen.setdefault(count, []).append(rate)
                 cpu.setdefault(count, []).append(used)
-    work = make(_WORKLOAD, commands)
+    work = make(workload, commands)
     ref = WorkloadRef(work.name, work.seed, work.sha256)
     rows = [
         setting.result(
@@ -189,9 +191,10 @@ def clients(
 
 
 def law_rows(setting: Setting, name: str, what: str, seen: dict[int, list[float]]) -> list[Result]:
-    """Fit the law through all runs (not their means) and return its coefficients as lines."""
+    """Fit the law through all runs, not their means, by relative errors; a line a coefficient."""
     points = [(count, rate) for count, rates in seen.items() for rate in rates]
-    fit = fit_usl([count for count, _ in points], [rate for _, rate in points])
+    counts, reached = zip(*points, strict=True)
+    fit = fit_usl(counts, reached, relative=True)
     conditions: Values = {"of": what, "points": len(points), "most": max(seen)}
     units = {"gamma": "commands/s", "alpha": "share", "beta": "share"}
     return [

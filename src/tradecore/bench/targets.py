@@ -29,6 +29,7 @@ __all__ = [
     "JournalTarget",
     "OpenTarget",
     "TargetSpec",
+    "find_target",
     "is_own",
     "open_target",
     "target_names",
@@ -141,8 +142,8 @@ def target_names() -> list[str]:
     return [*_OWN, *sorted({entry.name for entry in entry_points(group=GROUP)} - set(_OWN))]
 
 
-def open_target(name: str, spec: TargetSpec) -> AbstractContextManager[Target]:
-    """Open a target: one of this module, a registered one, or ``module:function``.
+def find_target(name: str) -> OpenTarget:
+    """Return what opens a target: one of this module, a registered one, or ``module:function``.
 
     Raises
     ------
@@ -150,19 +151,24 @@ def open_target(name: str, spec: TargetSpec) -> AbstractContextManager[Target]:
         There is no such target, or its module cannot be imported.
     """
     if name in _OWN:
-        return _OWN[name](spec)
+        return _OWN[name]
     for entry in entry_points(group=GROUP):
         if entry.name == name:
-            return _call(entry.value, spec)
+            return _load(entry.value)
     if ":" in name:
-        return _call(name, spec)
+        return _load(name)
     raise ConfigError(f"no target {name!r}; there are: {', '.join(target_names())}")
 
 
-def _call(reference: str, spec: TargetSpec) -> AbstractContextManager[Target]:
+def open_target(name: str, spec: TargetSpec) -> AbstractContextManager[Target]:
+    """Open a target by name; errors as of `find_target`, and whatever the target raises."""
+    return find_target(name)(spec)
+
+
+def _load(reference: str) -> OpenTarget:
     module, _, attribute = reference.partition(":")
     try:
         opener: OpenTarget = getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"target {reference}: {error}") from error
-    return opener(spec)
+    return opener

@@ -206,7 +206,8 @@ def _law(rows: list[Result], what: str) -> Fit | None:
     ]
     if len({count for count, _ in points}) < 3:
         return None
-    return fit_usl([count for count, _ in points], [rate for _, rate in points])
+    counts, rates = zip(*points, strict=True)
+    return fit_usl(counts, rates, relative=True)
 
 
 def _neighbour(rows: list[Result]) -> float:

@@ -63,6 +63,7 @@ def draw_latency(rows: Sequence[Result], saturation: Result) -> Figure | None:
         axes.set_title(f"Latency of {saturation.name.partition('/')[2]} over load")
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
         axes.xaxis.set_major_formatter(_short_ticks)
+        axes.xaxis.set_minor_formatter("")
     return figure
 
 
@@ -99,9 +100,15 @@ def draw_law(fit: Fit, what: str, cores: int | None = None) -> Figure:
             )
         upper.set_ylabel("commands a second")
         upper.yaxis.set_major_formatter(_short_ticks)
-        upper.set_title(
-            f"{what}: gamma {_short(fit.gamma)}/s, alpha {fit.alpha:.3g}"
-            f"{_plus_minus(fit.alpha_error)}, beta {fit.beta:.3g}{_plus_minus(fit.beta_error)}"
+        upper.set_title(what)
+        upper.annotate(
+            f"gamma {_short(fit.gamma)}/s, alpha {fit.alpha:.3g}{_plus_minus(fit.alpha_error)}, "
+            f"beta {fit.beta:.3g}{_plus_minus(fit.beta_error)}",
+            (1, 1.03),
+            xycoords="axes fraction",
+            ha="right",
+            fontsize=8,
+            color="#555555",
         )
         upper.legend(loc="lower right" if log else "upper left", fontsize=8)
         relative = 100 * np.array(fit.residuals) / np.array(fit.measured)
@@ -109,6 +116,7 @@ def draw_law(fit: Fit, what: str, cores: int | None = None) -> Figure:
         lower.plot(fit.workers, relative, "o", ms=3, color=COLOURS[1])
         lower.set_ylabel("residual, %")
         lower.set_xlabel(what)
+        lower.xaxis.set_major_formatter(_short_ticks)
     return figure
 
 
@@ -130,6 +138,7 @@ def draw_rates(plan: Plan) -> Figure:
         axes.set_xscale("log")
         axes.set_xlim(min(values) / 3, max(values) * 4)
         axes.xaxis.set_major_formatter(_short_ticks)
+        axes.xaxis.set_minor_formatter("")
         axes.grid(axis="y", visible=False)
         axes.set_xlabel("orders or commands a second")
     return figure

@@ -98,7 +98,9 @@ class Fit(msgspec.Struct, frozen=True):
         return found if self.at(found) >= throughput * (1 - 1e-9) else None
 
 
-def fit_usl(workers: Sequence[float], throughput: Sequence[float]) -> Fit:
+def fit_usl(
+    workers: Sequence[float], throughput: Sequence[float], *, relative: bool = False
+) -> Fit:
     """Fit the law by least squares.
 
     Parameters
@@ -107,6 +109,10 @@ def fit_usl(workers: Sequence[float], throughput: Sequence[float]) -> Fit:
         Numbers of workers, >= 1; repeated where a number was measured several times.
     throughput : sequence of float
         What they reached together, > 0, in any unit.
+    relative : bool
+        Minimise errors as shares of what was measured instead of in its unit. Right where the
+        noise grows with the throughput, as it does when that spans decades; else the largest
+        throughput decides alone.
 
     Raises
     ------
@@ -129,20 +135,22 @@ def fit_usl(workers: Sequence[float], throughput: Sequence[float]) -> Fit:
     if len(np.unique(n)) < 3:
         raise ConfigError("a scaling law of three coefficients needs 3 different worker counts")
     best: tuple[float, Floats, tuple[bool, bool]] | None = None
-    noise = float((x**2).sum()) * 1e-20  # rounding: no reason for another coefficient
+    w = 1 / x if relative else np.ones_like(x)
+    noise = float(((w * x) ** 2).sum()) * 1e-20  # rounding: no reason for another coefficient
     for free in _CHOICES:
-        found = _fit(n, x, free)
+        found = _fit(n, x, w, free)
         if found.min() < 0:
             continue
-        error = float(((x - _law(n, found)) ** 2).sum())
+        error = _sum_of_squares(w * (x - _law(n, found)))
         # A coefficient more must buy something, otherwise the simpler law is kept.
         if best is None or error < best[0] * (1 - 1e-9) - noise:
             best = error, found, free
     assert best is not None  # with both at 0 the law is a line, which fits with gamma > 0
     error, found, free = best
-    errors = _errors(n, found, free, error)
+    errors = _errors(n, w, found, free, error)
     residuals = x - _law(n, found)
-    spread = float(((x - x.mean()) ** 2).sum())
+    middle = float((w**2 * x).sum() / (w**2).sum())
+    spread = _sum_of_squares(w * (x - middle))
     gamma, alpha, beta = found.tolist()
     return Fit(
         gamma,
@@ -162,6 +170,10 @@ def _law(n: Floats, p: Floats) -> Floats:
     return values
 
 
+def _sum_of_squares(values: Floats) -> float:
+    return float((values**2).sum())
+
+
 def _slopes(n: Floats, p: Floats) -> Floats:
     """Return the Jacobian of the law by (gamma, alpha, beta)."""
     gamma, alpha, beta = p
@@ -174,7 +186,7 @@ def _columns(free: tuple[bool, bool]) -> list[int]:
     return [0, *(i + 1 for i, is_free in enumerate(free) if is_free)]
 
 
-def _fit(n: Floats, x: Floats, free: tuple[bool, bool]) -> Floats:
+def _fit(n: Floats, x: Floats, w: Floats, free: tuple[bool, bool]) -> Floats:
     columns = _columns(free)
     # N / X = (1 + alpha (N-1) + beta N (N-1)) / gamma is linear in (1, alpha, beta) / gamma.
     design = np.stack([np.ones_like(n), n - 1, n * (n - 1)], axis=1)[:, columns]
@@ -185,15 +197,15 @@ def _fit(n: Floats, x: Floats, free: tuple[bool, bool]) -> Floats:
         p[0] = 1 / first[0]
     else:
         p[0] = float((x / n).max())
-    damping, error = 1e-3, float(((x - _law(n, p)) ** 2).sum())
+    damping, error = 1e-3, _sum_of_squares(w * (x - _law(n, p)))
     for _ in range(_ROUNDS):
-        slopes = _slopes(n, p)[:, columns]
-        normal, gradient = slopes.T @ slopes, slopes.T @ (x - _law(n, p))
+        slopes = w[:, None] * _slopes(n, p)[:, columns]
+        normal, gradient = slopes.T @ slopes, slopes.T @ (w * (x - _law(n, p)))
         step = np.zeros(3)
         damped = normal + damping * np.diag(np.diag(normal))
         step[columns] = np.linalg.lstsq(damped, gradient, rcond=None)[0]
         under = 1 + (p + step)[1] * (n - 1) + (p + step)[2] * n * (n - 1)
-        tried = float(((x - _law(n, p + step)) ** 2).sum()) if under.min() > 0 else math.inf
+        tried = _sum_of_squares(w * (x - _law(n, p + step))) if under.min() > 0 else math.inf
         if tried < error:
             done = error - tried <= _CLOSE * error
             p, error, damping = p + step, tried, max(damping / 10, 1e-12)
@@ -207,13 +219,13 @@ def _fit(n: Floats, x: Floats, free: tuple[bool, bool]) -> Floats:
 
 
 def _errors(
-    n: Floats, p: Floats, free: tuple[bool, bool], error: float
+    n: Floats, w: Floats, p: Floats, free: tuple[bool, bool], error: float
 ) -> tuple[float | None, float | None, float | None]:
     columns = _columns(free)
     found: list[float | None] = [None, None, None]
     freedom = len(n) - len(columns)
     if freedom > 0:
-        slopes = _slopes(n, p)[:, columns]
+        slopes = w[:, None] * _slopes(n, p)[:, columns]
         covariance = np.linalg.pinv(slopes.T @ slopes) * error / freedom
         for column, variance in zip(columns, np.diag(covariance), strict=True):
             found[column] = float(math.sqrt(max(variance, 0.0)))

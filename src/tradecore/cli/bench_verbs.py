@@ -180,7 +180,7 @@ def _capacity(args: argparse.Namespace, screen: Screen) -> int:
     )
     machine = setting.machine
     screen.line(f"{machine.cpu}, {machine.cores} cores; load {load:.2f}; lines go to {out}")
-    if load > machine.cores * 0.25:
+    if load > machine.cores * 0.25 and not args.quick:
         screen.warn(f"load average {load:.2f}: a plan from these numbers is too pessimistic")
     results: list[Result] = []
     begun = time.perf_counter()
