@@ -168,12 +168,12 @@ class Chaos:
         if node is None or node.process is None:
             return False
         connections = self._world.connections.get(node.process.name, [])
-        slow = self._rng.choice((20.0, 100.0))
+        slow = self._rng.choice((5.0, 20.0, 100.0))
         for log in connections:
-            log.slow = slow
+            log.slow = log.pace * slow
         await asyncio.sleep(self._rng.uniform(0.2, 1.5))
         for log in connections:
-            log.slow = 1.0
+            log.slow = log.pace
         return bool(connections)
 
     async def _store_down(self) -> bool:

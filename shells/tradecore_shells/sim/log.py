@@ -96,7 +96,12 @@ class SimLog:
     seed : str
         Of delays and sizes.
     slow : float
-        Factor on the delay of reads: a slow reader. May be changed.
+        Factor on the delay of reads: a slow reader.
+
+    Attributes
+    ----------
+    slow : float
+        May be changed; `pace` is what it was at first.
     """
 
     def __init__(
@@ -107,7 +112,7 @@ class SimLog:
         self._faults = broker.faults
         self._process = process
         self._rng = random.Random(f"log-{seed}")
-        self.slow = slow
+        self.slow = self.pace = slow
         self._last: dict[tuple[str, int], float] = {}
         self._closed = False
 

@@ -130,13 +130,15 @@ class World:
         self._serial += 1
         return f"{self.seed}-{self._serial}"
 
-    def connect(self, process: Process | None = None, *, old_build: bool = False) -> SimLog:
-        """Return a connection to the log."""
+    def connect(
+        self, process: Process | None = None, *, pace: float = 1.0, old_build: bool = False
+    ) -> SimLog:
+        """Return a connection to the log; `pace` is how slow its reads are."""
         if old_build:
             goes_on = "old_build_goes_on" in self.differently
             made: SimLog = OldBuildLog(self.broker, process, self.next_seed(), goes_on=goes_on)
         else:
-            made = SimLog(self.broker, process, self.next_seed())
+            made = SimLog(self.broker, process, self.next_seed(), pace)
         if process is not None:
             self.connections.setdefault(process.name, []).append(made)
         return made
@@ -190,12 +192,14 @@ class World:
             self.supervisor.add(self._portfolio_node(name, settings))
 
     def _portfolio_node(self, name: str, settings: PortfolioSettings) -> Node:
+        pace = self.rng.choice((1.0, 15.0, 40.0))
+
         def build(process: Process, life: int) -> Any:
             return PortfolioService(
                 settings,
                 catalog=CATALOG,
                 partition=PARTITION,
-                log=self.connect(process),
+                log=self.connect(process, pace=pace),
                 store=SimStore(self.database, self._wire(process)),
                 cache=SimCache(self.cache, self._wire(process)),
                 clock=self.clock(),
