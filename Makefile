@@ -172,7 +172,7 @@ fuzz: asan-build $(TEST_ENV) ## Mutate frames, envelopes, journals and snapshots
 	  ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 TRADECORE_FUZZ_SECONDS=$${FUZZ_SECONDS:-60} \
 	  $(PYTHON) -m pytest -q -p no:randomly tests/fuzz
 	@$(PYTHON) -c 'import atheris' 2>/dev/null || { echo "tradecore: no atheris, so no coverage-guided run"; exit 0; }; \
-	  for target in frames edge message envelope journal snapshot state; do \
+	  for target in frames edge message envelope journal snapshot state cell; do \
 	    $(RUN) tests/fuzz/coverage_guided.py $$target -max_total_time=$${FUZZ_SECONDS:-60} -verbosity=0 || exit 1; \
 	  done
 
