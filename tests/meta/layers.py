@@ -26,7 +26,7 @@ KERNELS = ("tradecore.kernels",)
 TESTING = ("tradecore.testing",)
 
 # Pure policy over events and arrays: like `pure`, and may ask the kernels for bulk numbers.
-POLICY = ("tradecore.portfolio",)
+POLICY = ("tradecore.portfolio", "tradecore.risk")
 
 LAYERS = {"edge": EDGE, "kernels": KERNELS, "testing": TESTING, "policy": POLICY}
 

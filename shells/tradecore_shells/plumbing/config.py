@@ -20,6 +20,7 @@ from tradecore.errors import ConfigError
 
 __all__ = [
     "CacheSettings",
+    "CatalogSettings",
     "LogSettings",
     "ObserveSettings",
     "Settings",
@@ -48,9 +49,13 @@ class LogSettings(Settings, frozen=True, kw_only=True):
         ``tcp://127.0.0.1:PORT`` (an embedded log served by another process), ``kafka://HOST:PORT``.
     partition : int
         Which partition of the topics; one cell each.
+    serve : str
+        With ``file:``: offer the log to other processes at ``unix:PATH`` or ``tcp://127.0.0.1:PORT``;
+        empty = not.
     """
 
     url: str = "file:data/log"
+    serve: str = ""
     partition: Annotated[int, msgspec.Meta(ge=0, le=0xFFFFFF)] = 0
 
 
@@ -65,6 +70,12 @@ class CacheSettings(Settings, frozen=True, kw_only=True):
     """Where the cache is: ``memory:`` or ``redis://HOST:PORT/DB``."""
 
     url: str = "memory:"
+
+
+class CatalogSettings(Settings, frozen=True, kw_only=True):
+    """Which file explains the instruments; see `plumbing.catalogs`."""
+
+    file: str = "data/catalog.json"
 
 
 class ObserveSettings(Settings, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from tradecore.errors import ConfigError
 from tradecore.portfolio.marks import MarkRule
 from tradecore_shells.plumbing.config import (
     CacheSettings,
+    CatalogSettings,
     LogSettings,
     ObserveSettings,
     Positive,
@@ -22,12 +23,6 @@ __all__ = ["CatalogSettings", "PortfolioConfig", "PortfolioSettings", "equity_as
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
-
-
-class CatalogSettings(Settings, frozen=True, kw_only=True):
-    """Which file explains the instruments; see `plumbing.catalogs`."""
-
-    file: str = "data/catalog.json"
 
 
 class PortfolioSettings(Settings, frozen=True, kw_only=True):

@@ -1,0 +1,1 @@
+"""The risk service: exposures and rules over executions, commands back into the log."""
