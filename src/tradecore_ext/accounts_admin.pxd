@@ -6,7 +6,7 @@ changes nothing.
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 
 from tradecore_ext.emit cimport emit_next
-from tradecore_ext.gather cimport Scope, end_gathered, gather, gather_one
+from tradecore_ext.gather cimport Scope, end_gathered, gather, gather_account
 from tradecore_ext.keytable cimport position_find, position_get, position_room, wallet_find, wallet_get, wallets_missing
 from tradecore_ext.limits_admin cimport set_limits
 from tradecore_ext.liquidation cimport liquidation_step
@@ -24,7 +24,7 @@ from tradecore_ext.types cimport *
 cdef inline bint is_idle(const Engine* e, const RiskNode* a) noexcept nogil:
     """No held order and no open position: only then may an account change its risk group."""
     cdef uint32_t n = a.positions_head
-    if a.orders_head != NIL:
+    if a.open_orders != 0:
         return False
     while n != NIL:
         if e.position[n].qty != 0:
@@ -165,7 +165,7 @@ cdef inline void transfer(Engine* e, const tc_admin* a) noexcept nogil:
 cdef inline void gather_group(Engine* e, uint32_t group_id) noexcept nogil:
     """All live orders of a group's accounts. O(accounts + their orders)."""
     cdef Scope s
-    cdef uint32_t i, n
+    cdef uint32_t i
     s.account_id = TC_ANY
     s.instrument_id = TC_ANY
     s.side = 0
@@ -173,10 +173,7 @@ cdef inline void gather_group(Engine* e, uint32_t group_id) noexcept nogil:
     e.n_scratch = 0
     for i in range(e.max_accounts):
         if e.account[i].exists and e.account[i].group_id == group_id:
-            n = e.account[i].orders_head
-            while n != NIL:
-                gather_one(e, &s, n)
-                n = e.money[n].acct_next
+            gather_account(e, &s, i)
 
 
 cdef inline void settle_books(Engine* e) noexcept nogil:

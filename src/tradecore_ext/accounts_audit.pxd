@@ -80,14 +80,14 @@ cdef inline bint audit_position(Engine* e, uint32_t slot, AuditResult* r) noexce
     cdef int64_t buy = 0
     cdef int64_t sell = 0
     cdef int64_t mm
-    cdef uint32_t n = e.account[p.account_id].orders_head
+    cdef uint32_t n = p.orders_head
     while n != NIL:
-        if e.money[n].position == slot and not (e.order[n].flags & OF_CASH):
+        if not (e.order[n].flags & OF_CASH):
             if e.order[n].side == TC_SIDE_BUY:
                 buy += e.order[n].leaves_qty
             else:
                 sell += e.order[n].leaves_qty
-        n = e.money[n].acct_next
+        n = e.money[n].held_next
     if broken(r, p.open_buy == buy, AA_WORKING, slot, p.open_buy, buy):
         return True
     if broken(r, p.open_sell == sell, AA_WORKING, slot, p.open_sell, sell):
@@ -120,18 +120,17 @@ cdef inline bint audit_wallet(Engine* e, uint32_t slot, AuditResult* r) noexcept
     cdef int64_t upnl = 0
     cdef int64_t im = 0
     cdef int64_t mm = 0
-    cdef uint32_t n = e.account[w.account_id].orders_head
-    cdef uint32_t at
+    cdef uint32_t n = e.account[w.account_id].positions_head
+    cdef uint32_t at, m
     cdef bint linear = False
     while n != NIL:
-        p = e.position + e.money[n].position
-        at = p.quote_wallet if e.book[p.instrument_id].linear else hold_wallet(p, e.order[n].side)
-        if at == slot:
-            hold += e.money[n].hold
-        n = e.money[n].acct_next
-    n = e.account[w.account_id].positions_head
-    while n != NIL:
         p = e.position + n
+        m = p.orders_head
+        while m != NIL:
+            at = p.quote_wallet if e.book[p.instrument_id].linear else hold_wallet(p, e.order[m].side)
+            if at == slot:
+                hold += e.money[m].hold
+            m = e.money[m].held_next
         if p.quote_wallet == slot and e.book[p.instrument_id].linear:
             linear = True
             hold += p.held_im
@@ -150,29 +149,40 @@ cdef inline bint audit_wallet(Engine* e, uint32_t slot, AuditResult* r) noexcept
     )
 
 
-cdef inline bint audit_account(Engine* e, uint32_t account_id, AuditResult* r) noexcept nogil:
-    """The account's lists: orders once, positions and wallets its own, gross notional while it is kept."""
-    cdef RiskNode* a = e.account + account_id
-    cdef uint32_t n = a.orders_head
+cdef inline bint audit_orders(Engine* e, uint32_t position, uint32_t* count, int128* gross, AuditResult* r) noexcept nogil:
+    """The held orders of one position: linked both ways, its own; adds their number and gross notional."""
+    cdef const Position* p = e.position + position
+    cdef uint32_t n = p.orders_head
     cdef uint32_t before = NIL
-    cdef uint32_t count = 0
-    cdef int128 gross = 0
     cdef Order* o
     while n != NIL:
         o = e.order + n
         if broken(
             r,
-            o.account_id == account_id and o.state != ST_FREE and (o.flags & OF_HELD)
-            and e.money[n].acct_prev == before,
-            AA_ORDER_LIST, account_id, n, before
+            o.account_id == p.account_id and o.state != ST_FREE and (o.flags & OF_HELD)
+            and e.money[n].position == position and e.money[n].held_prev == before,
+            AA_ORDER_LIST, p.account_id, n, before
         ):
             return True
-        gross += order_gross(e, o, order_px(e, o), o.leaves_qty)
+        gross[0] += order_gross(e, o, order_px(e, o), o.leaves_qty)
         before = n
-        count += 1
+        count[0] += 1
         if audit_held(e, n, r):
             return True
-        n = e.money[n].acct_next
+        n = e.money[n].held_next
+    return False
+
+
+cdef inline bint audit_account(Engine* e, uint32_t account_id, AuditResult* r) noexcept nogil:
+    """The account's lists: positions, their orders, and wallets its own; gross notional while it is kept."""
+    cdef RiskNode* a = e.account + account_id
+    cdef uint32_t n = a.positions_head
+    cdef uint32_t count = 0
+    cdef int128 gross = 0
+    while n != NIL:
+        if audit_orders(e, n, &count, &gross, r):
+            return True
+        n = e.position[n].acct_next
     if broken(r, a.open_orders == count, AA_ORDER_LIST, account_id, a.open_orders, count):
         return True
     if e.track and broken(r, a.gross_notional == gross, AA_SUMS, account_id, clip(a.gross_notional), clip(gross)):

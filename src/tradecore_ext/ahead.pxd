@@ -1,160 +1,177 @@
 """Fetching ahead: what the next commands of a batch will read is on its way while this one runs.
 
-Owner of: the prefetch pipeline of a batch.  A command walks through five stages, each a few commands before the
-next, and each stage only reads lines that the stage before has asked for: bucket -> order and position -> level,
-neighbours and wallets -> the tail of the queue.  Nothing here changes state, so a wrong guess (a continuation frame,
-an id that is gone by then) only fetches a line in vain.  Batching is what makes this possible.
+Owner of: the prefetch pipeline of a batch.  Blocks of sixteen frames walk through stages, each some steps before the next,
+and each stage only reads lines that the stage before has asked for: bucket -> order, position -> level, neighbours,
+wallets.  Nothing here changes state, so a wrong guess (a continuation frame, an id that is gone by then) only fetches a
+line in vain.  A block is split once into new orders and commands on known ones; the stages then run over two short lists
+instead of asking every frame for its kind at every stage, which no branch predictor can answer.  What a new order reads
+of its book is fetched only with accounts on, whose records push the books out of the caches; without them asking costs
+more than it brings (docs/decisions/0005-fetching-ahead.md).
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from tradecore_ext.arena cimport id_tag
 from tradecore_ext.keytable cimport pair_hash
-from tradecore_ext.mathx cimport prefetch
-from tradecore_ext.state cimport NIL, ST_FREE, WINDOW, Book, Engine, Ladder, Level, Money, Order, Page, Position
-from tradecore_ext.types cimport TC_CMD_NEW_ORDER, TC_CMD_REPLACE_ORDER, TC_SIDE_BUY, TC_SIDE_SELL, tc_command
+from tradecore_ext.mathx cimport likely, prefetch, unlikely
+from tradecore_ext.state cimport NIL, ST_FREE, WINDOW, Book, Engine, Ladder, Money, Order, Page, Position
+from tradecore_ext.types cimport TC_CMD_NEW_ORDER, TC_SIDE_BUY, tc_command
 
 cdef enum:
-    AHEAD_LINE = 48        # the command's own line
-    AHEAD_BUCKET = 22      # buckets of the id and of the position; the account
-    AHEAD_ORDER = 16       # the order, its money; the position; the book
-    AHEAD_NEAR = 11        # level, neighbours; price page; wallet buckets or wallets
-    AHEAD_LEVEL = 7        # level of a new order; wallets
-    AHEAD_TAIL = 3         # last order of that level
-    RING = 64
+    BLOCK = 16             # frames of a block
+    BLOCKS = 4             # blocks in the ring
+    AHEAD = 26             # steps between the first stage of a block and the run of its first frame
+    LINES_AHEAD = 48       # frames whose own lines are on their way
 
-cdef struct Ahead:         # what the stages have found out about one command
-    uint32_t tag
-    uint32_t slot          # order named by the id, NIL
-    uint32_t position      # slot of (account, instrument), NIL
-    uint32_t level
-    uint64_t hash          # of (account, instrument)
-    uint64_t quote_hash    # of (account, quote asset) where there is no position yet; 0 = not wanted
-    uint64_t base_hash
-
-
-cdef inline bint no_side(const tc_command* c) noexcept nogil:
-    """Neither buy nor sell: raw bytes of a longer command can look like a new order. (An unsigned byte minus one
-    is an int in C, so a range check by subtraction would let 0 through.)"""
-    return c.side != TC_SIDE_BUY and c.side != TC_SIDE_SELL
+cdef struct Ahead:         # what the stages have found out about the frames of one block
+    uint32_t tag[16]        # hash of the id
+    uint32_t slot[16]       # order named by the id, NIL
+    uint32_t position[16]   # slot of (account, instrument), NIL
+    uint32_t level[16]      # of a new order, NIL
+    uint64_t hash[16]       # of (account, instrument)
+    uint8_t fresh[16]       # frames with new orders
+    uint8_t named[16]       # all others
+    uint32_t n_fresh
+    uint32_t n_named
 
 
-cdef inline uint32_t page_guess(const Ladder* s, int64_t rank) noexcept nogil:
-    """Page of the window for this rank, NIL outside it."""
-    cdef uint64_t d = <uint64_t>((rank >> 6) - s.base)
-    return s.window[d] if d < WINDOW else NIL
+cdef inline void split(const Engine* e, const tc_command* all, uint64_t block, uint64_t n, Ahead* a) noexcept nogil:
+    """Hash the ids of a block, ask for their buckets, tell new orders from the rest."""
+    cdef const tc_command* c = all + block * BLOCK
+    cdef uint32_t k
+    cdef bint fresh
+    cdef uint32_t count = BLOCK if (block + 1) * BLOCK <= n else <uint32_t>(n - block * BLOCK)
+    a.n_fresh = 0
+    a.n_named = 0
+    for k in range(count):
+        prefetch(c + k + LINES_AHEAD)
+        a.tag[k] = id_tag(&e.ids, c[k].order_id)
+        prefetch(e.ids.entry + (a.tag[k] >> e.ids.shift))
+        fresh = c[k].kind == TC_CMD_NEW_ORDER
+        a.fresh[a.n_fresh] = <uint8_t>k
+        a.named[a.n_named] = <uint8_t>k
+        a.n_fresh += fresh
+        a.n_named += not fresh
 
 
-cdef inline void stage_bucket(Engine* e, const tc_command* c, Ahead* a) noexcept nogil:
-    a.tag = id_tag(&e.ids, c.order_id)
-    a.slot = NIL
-    a.position = NIL
-    a.level = NIL
-    a.quote_hash = 0
-    a.base_hash = 0
-    prefetch(e.ids.entry + (a.tag >> e.ids.shift))
-    if c.kind == TC_CMD_NEW_ORDER:
-        if c.instrument_id < e.max_instruments:
-            prefetch(e.book + c.instrument_id)
-            prefetch(&e.book[c.instrument_id].ladder[0])
-            prefetch(&e.book[c.instrument_id].ladder[1])
-        if e.accounts and c.account_id < e.max_accounts:
-            a.hash = pair_hash(e, c.account_id, c.instrument_id)
-            prefetch(e.positions.entry + (a.hash >> e.positions.shift))
-            prefetch(e.account + c.account_id)
+cdef inline uint32_t named_order(const Engine* e, uint32_t tag) noexcept nogil:
+    """Slot that the first two buckets name, NIL if none of them does."""
+    cdef uint64_t i = tag >> e.ids.shift
+    cdef uint64_t x = e.ids.entry[i]
+    cdef uint64_t y = e.ids.entry[(i + 1) & e.ids.mask]
+    x = x if <uint32_t>(x >> 32) == tag else y
+    return <uint32_t>x - 1 if <uint32_t>(x >> 32) == tag else NIL
 
 
-cdef inline void stage_order(Engine* e, const tc_command* c, Ahead* a) noexcept nogil:
-    cdef uint64_t i, x
-    cdef const Book* b
-    cdef int64_t rank
-    cdef uint32_t pg
-    if c.kind != TC_CMD_NEW_ORDER:
-        i = a.tag >> e.ids.shift
-        x = e.ids.entry[i]
-        if x != 0 and <uint32_t>(x >> 32) != a.tag:
-            x = e.ids.entry[(i + 1) & e.ids.mask]
-        if x != 0 and <uint32_t>(x >> 32) == a.tag:
-            a.slot = <uint32_t>x - 1
-            prefetch(e.order + a.slot)
+cdef inline void order_named(const Engine* e, const tc_command* c, Ahead* a) noexcept nogil:
+    """The order, with its money and account."""
+    cdef uint32_t k, i
+    for i in range(a.n_named):
+        k = a.named[i]
+        a.slot[k] = named_order(e, a.tag[k])
+        if likely(a.slot[k] != NIL):
+            prefetch(e.order + a.slot[k])
             if e.accounts:
-                prefetch(e.money + a.slot)
-                if c.account_id < e.max_accounts:
-                    prefetch(e.account + c.account_id)
-        return
-    if c.instrument_id >= e.max_instruments or no_side(c):
-        return
-    b = e.book + c.instrument_id
-    rank = -c.px if c.side == 1 else c.px
-    pg = <uint32_t>((rank >> 6) - b.ladder[c.side - 1].base)
-    prefetch(&b.ladder[c.side - 1].window[pg & (WINDOW - 1)])
-    if e.accounts and c.account_id < e.max_accounts and b.exists:
-        i = a.hash >> e.positions.shift
-        x = e.positions.entry[i]
-        if x != 0 and x >> 32 != a.hash >> 32:
-            x = e.positions.entry[(i + 1) & e.positions.mask]
-        if x != 0 and x >> 32 == a.hash >> 32:
-            a.position = <uint32_t>x - 1
-            prefetch(e.position + a.position)
-        else:
-            prefetch(&b.spec.base_asset)
+                prefetch(e.money + a.slot[k])
+                prefetch(e.account + (c[k].account_id if c[k].account_id < e.max_accounts else 0))
 
 
-cdef inline void stage_near(Engine* e, const tc_command* c, Ahead* a) noexcept nogil:
+cdef inline void near_named(const Engine* e, Ahead* a) noexcept nogil:
+    """Level and neighbours of an order, its position and its neighbours in the position's list."""
     cdef const Order* o
-    cdef const Book* b
-    cdef int64_t rank
-    cdef uint32_t pg
-    if a.slot != NIL:
-        o = e.order + a.slot
-        if o.state == ST_FREE or o.instrument_id >= e.max_instruments:
-            a.slot = NIL
-            return
-        if o.level < e.max_levels:
-            prefetch(e.level + o.level)
-        if o.next < e.max_orders:
-            prefetch(e.order + o.next)
-        if o.prev < e.max_orders:
-            prefetch(e.order + o.prev)
-        prefetch(e.book + o.instrument_id)
-        prefetch(&e.book[o.instrument_id].ladder[(o.side - 1) & 1])
+    cdef const Money* m
+    cdef uint32_t k, i
+    for i in range(a.n_named):
+        k = a.named[i]
+        if unlikely(a.slot[k] == NIL):
+            continue
+        o = e.order + a.slot[k]
+        if unlikely(o.state == ST_FREE or o.level >= e.max_levels):
+            a.slot[k] = NIL
+            continue
+        prefetch(e.level + o.level)
+        prefetch(e.order + (o.next if o.next != NIL else a.slot[k]))
+        prefetch(e.order + (o.prev if o.prev != NIL else a.slot[k]))
         if e.accounts:
-            near_money(e, a)
-        return
-    if c.kind != TC_CMD_NEW_ORDER or c.instrument_id >= e.max_instruments or no_side(c):
-        return
-    b = e.book + c.instrument_id
-    if not b.exists:
-        return
-    rank = -c.px if c.side == 1 else c.px
-    pg = page_guess(&b.ladder[c.side - 1], rank)
-    if pg < e.max_pages:
-        prefetch(e.page + pg)
-        prefetch(&e.page[pg].level[rank & 63])
-    if e.accounts and c.account_id < e.max_accounts:
-        if a.position != NIL:
-            prefetch(e.wallet + e.position[a.position].quote_wallet)
-            if e.position[a.position].base_wallet != NIL:
-                prefetch(e.wallet + e.position[a.position].base_wallet)
+            m = e.money + a.slot[k]
+            prefetch(e.position + (m.position if m.position < e.max_positions else 0))
+            prefetch(e.money + (m.held_next if m.held_next != NIL else a.slot[k]))
+            prefetch(e.money + (m.held_prev if m.held_prev != NIL else a.slot[k]))
+
+
+cdef inline const Page* page_guess(const Engine* e, const tc_command* c) noexcept nogil:
+    """Page of a new order's price in the window of its side, any page where it lies outside."""
+    cdef const Ladder* s = &e.book[c.instrument_id].ladder[(c.side - 1) & 1]
+    cdef uint64_t d = <uint64_t>((rank_at(c) >> 6) - s.base)
+    cdef uint32_t pg = s.window[d & (WINDOW - 1)]
+    return e.page + (pg if d < WINDOW and pg < e.max_pages else 0)
+
+
+cdef inline int64_t rank_at(const tc_command* c) noexcept nogil:
+    return -c.px if c.side == TC_SIDE_BUY else c.px
+
+
+cdef inline void money_named(const Engine* e, Ahead* a) noexcept nogil:
+    """The wallet that an order's hold stands in."""
+    cdef const Position* p
+    cdef uint32_t k, i, position, wallet
+    for i in range(a.n_named):
+        k = a.named[i]
+        if unlikely(a.slot[k] == NIL):
+            continue
+        position = e.money[a.slot[k]].position
+        if position < e.max_positions:
+            p = e.position + position
+            wallet = p.quote_wallet if e.order[a.slot[k]].side == TC_SIDE_BUY else p.base_wallet
+            prefetch(e.wallet + (wallet if wallet != NIL else p.quote_wallet))
+
+
+cdef inline void bucket_fresh(const Engine* e, const tc_command* c, Ahead* a) noexcept nogil:
+    """Of new orders: the account and the position's bucket."""
+    cdef uint32_t k, i
+    for i in range(a.n_fresh):
+        k = a.fresh[i]
+        a.hash[k] = pair_hash(e, c[k].account_id, c[k].instrument_id)
+        prefetch(e.positions.entry + (a.hash[k] >> e.positions.shift))
+        prefetch(e.account + (c[k].account_id if c[k].account_id < e.max_accounts else 0))
+
+
+cdef inline void order_fresh(const Engine* e, Ahead* a) noexcept nogil:
+    """Of new orders: the position."""
+    cdef uint64_t x, y, j
+    cdef uint32_t k, i
+    for i in range(a.n_fresh):
+        k = a.fresh[i]
+        j = a.hash[k] >> e.positions.shift
+        x = e.positions.entry[j]
+        y = e.positions.entry[(j + 1) & e.positions.mask]
+        x = x if x >> 32 == a.hash[k] >> 32 else y
+        a.position[k] = <uint32_t>x - 1 if x >> 32 == a.hash[k] >> 32 else NIL
+        prefetch(e.position + (a.position[k] if a.position[k] != NIL else 0))
+
+
+cdef inline void near_fresh(const Engine* e, const tc_command* c, Ahead* a) noexcept nogil:
+    """Of new orders: the page of the price; the wallet that pays, or its bucket."""
+    cdef const Position* p
+    cdef const Book* b
+    cdef const Page* page
+    cdef uint32_t k, i, wallet
+    for i in range(a.n_fresh):
+        k = a.fresh[i]
+        if c[k].account_id >= e.max_accounts or c[k].instrument_id >= e.max_instruments:
+            continue
+        page = page_guess(e, c + k)
+        prefetch(page)
+        prefetch(&page.level[rank_at(c + k) & 63])
+        if likely(a.position[k] != NIL):
+            p = e.position + a.position[k]
+            wallet = p.quote_wallet if c[k].side == TC_SIDE_BUY else p.base_wallet
+            prefetch(e.wallet + (wallet if wallet != NIL else p.quote_wallet))
         else:
             # The account's first order here: its wallets are looked up by key.
-            a.quote_hash = pair_hash(e, c.account_id, b.spec.quote_asset)
-            prefetch(e.wallets.entry + (a.quote_hash >> e.wallets.shift))
+            b = e.book + c[k].instrument_id
+            prefetch(e.wallets.entry + (pair_hash(e, c[k].account_id, b.spec.quote_asset) >> e.wallets.shift))
             if not b.linear:
-                a.base_hash = pair_hash(e, c.account_id, b.spec.base_asset)
-                prefetch(e.wallets.entry + (a.base_hash >> e.wallets.shift))
-        if e.account[c.account_id].orders_head < e.max_orders:
-            prefetch(e.money + e.account[c.account_id].orders_head)
-
-
-cdef inline void near_money(Engine* e, Ahead* a) noexcept nogil:
-    cdef const Money* m = e.money + a.slot
-    if m.position < e.max_positions:
-        a.position = m.position
-        prefetch(e.position + m.position)
-    if m.acct_next < e.max_orders:
-        prefetch(e.money + m.acct_next)
-    if m.acct_prev < e.max_orders:
-        prefetch(e.money + m.acct_prev)
+                prefetch(e.wallets.entry + (pair_hash(e, c[k].account_id, b.spec.base_asset) >> e.wallets.shift))
 
 
 cdef inline void fetch_wallet(const Engine* e, uint64_t hash) noexcept nogil:
@@ -167,65 +184,73 @@ cdef inline void fetch_wallet(const Engine* e, uint64_t hash) noexcept nogil:
         prefetch(e.wallet + (<uint32_t>x - 1))
 
 
-cdef inline void stage_level(Engine* e, const tc_command* c, Ahead* a) noexcept nogil:
-    cdef const Position* p
-    cdef const Ladder* s
+cdef inline void money_fresh(const Engine* e, const tc_command* c, Ahead* a) noexcept nogil:
+    """Of new orders: the level they join; of an account's first order in an instrument: the wallets."""
+    cdef const Book* b
     cdef const Page* page
-    cdef int64_t rank
-    cdef uint32_t pg
-    if a.slot != NIL:
-        if a.position != NIL:
-            p = e.position + a.position
-            prefetch(e.wallet + p.quote_wallet)
-            if p.base_wallet != NIL:
-                prefetch(e.wallet + p.base_wallet)
-        if c.kind != TC_CMD_REPLACE_ORDER or c.px == 0:
-            return
-        s = &e.book[e.order[a.slot].instrument_id].ladder[(e.order[a.slot].side - 1) & 1]
-        rank = -c.px if e.order[a.slot].side == 1 else c.px
-    else:
-        if c.kind != TC_CMD_NEW_ORDER or c.instrument_id >= e.max_instruments or no_side(c):
-            return
-        if not e.book[c.instrument_id].exists:
-            return
-        if a.quote_hash:
-            fetch_wallet(e, a.quote_hash)
-        if a.base_hash:
-            fetch_wallet(e, a.base_hash)
-        s = &e.book[c.instrument_id].ladder[c.side - 1]
-        rank = -c.px if c.side == 1 else c.px
-    pg = page_guess(s, rank)
-    if pg < e.max_pages:
-        page = e.page + pg
-        if (page.bits >> (rank & 63)) & 1:
-            a.level = page.level[rank & 63]
-            prefetch(e.level + a.level)
+    cdef uint32_t k, i
+    for i in range(a.n_fresh):
+        k = a.fresh[i]
+        a.level[k] = NIL
+        if c[k].account_id >= e.max_accounts or c[k].instrument_id >= e.max_instruments:
+            continue
+        page = page_guess(e, c + k)
+        a.level[k] = page.level[rank_at(c + k) & 63] if (page.bits >> (rank_at(c + k) & 63)) & 1 else NIL
+        prefetch(e.level + (a.level[k] if a.level[k] < e.max_levels else 0))
+        if unlikely(a.position[k] == NIL):
+            b = e.book + c[k].instrument_id
+            fetch_wallet(e, pair_hash(e, c[k].account_id, b.spec.quote_asset))
+            if not b.linear:
+                fetch_wallet(e, pair_hash(e, c[k].account_id, b.spec.base_asset))
 
 
-cdef inline void stage_tail(Engine* e, const Ahead* a) noexcept nogil:
-    cdef uint32_t tail
-    if a.level != NIL:
-        tail = e.level[a.level].tail
-        if tail < e.max_orders:
-            prefetch(e.order + tail)
+cdef inline void tail_fresh(const Engine* e, const Ahead* a) noexcept nogil:
+    """Of new orders: the last order of their level."""
+    cdef uint32_t k, i, tail
+    for i in range(a.n_fresh):
+        k = a.fresh[i]
+        if a.level[k] < e.max_levels:
+            tail = e.level[a.level[k]].tail
+            prefetch(e.order + (tail if tail < e.max_orders else 0))
 
 
-cdef inline void look_ahead(Engine* e, const tc_command* c, uint64_t i, uint64_t n, Ahead* ring) noexcept nogil:
-    """All stages for the step of the batch at frame i."""
-    cdef uint64_t j
-    prefetch(c + (i + AHEAD_LINE if i + AHEAD_LINE < n else i))
-    j = i + AHEAD_BUCKET
-    if j < n:
-        stage_bucket(e, c + j, ring + (j & (RING - 1)))
-    j = i + AHEAD_ORDER
-    if j < n:
-        stage_order(e, c + j, ring + (j & (RING - 1)))
-    j = i + AHEAD_NEAR
-    if j < n:
-        stage_near(e, c + j, ring + (j & (RING - 1)))
-    j = i + AHEAD_LEVEL
-    if j < n:
-        stage_level(e, c + j, ring + (j & (RING - 1)))
-    j = i + AHEAD_TAIL
-    if j < n:
-        stage_tail(e, ring + (j & (RING - 1)))
+cdef inline void look_ahead(
+    Engine* e, const tc_command* c, uint64_t step, uint64_t n, Ahead* ring, bint accounts
+) noexcept nogil:
+    """One step of the pipeline for every frame that is run: a part of the work of a block, because a core can wait
+    for some sixteen lines at a time and a burst of more would stop it. Frame i runs after step i + AHEAD."""
+    cdef uint64_t block = step // BLOCK
+    cdef uint64_t blocks = (n + BLOCK - 1) // BLOCK
+    cdef uint64_t late = block - 1  # huge before the first block, so that one comparison keeps both ends
+    cdef Ahead* a = ring + (block & (BLOCKS - 1))
+    cdef Ahead* b = ring + (late & (BLOCKS - 1))
+    cdef uint32_t part = step & (BLOCK - 1)
+    if part == 0:
+        if block < blocks:
+            split(e, c, block, n, a)
+    elif part == 6:
+        if block < blocks:
+            order_named(e, c + block * BLOCK, a)
+    elif part == 11:
+        if block < blocks:
+            near_named(e, a)
+    elif not accounts:
+        return
+    elif part == 1:
+        if block < blocks:
+            bucket_fresh(e, c + block * BLOCK, a)
+    elif part == 7:
+        if block < blocks:
+            order_fresh(e, a)
+    elif part == 12:
+        if block < blocks:
+            near_fresh(e, c + block * BLOCK, a)
+    elif part == 2:
+        if late < blocks:
+            money_named(e, b)
+    elif part == 3:
+        if late < blocks:
+            money_fresh(e, c + late * BLOCK, b)
+    elif part == 8:
+        if late < blocks:
+            tail_fresh(e, b)

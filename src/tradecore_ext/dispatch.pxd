@@ -6,20 +6,7 @@ where the state fits the second-level cache it costs a little and brings nothing
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from tradecore_ext.accounts_admin cimport accounts_command
-from tradecore_ext.ahead cimport (
-    AHEAD_BUCKET,
-    AHEAD_LEVEL,
-    AHEAD_LINE,
-    AHEAD_NEAR,
-    AHEAD_ORDER,
-    RING,
-    Ahead,
-    look_ahead,
-    stage_bucket,
-    stage_level,
-    stage_near,
-    stage_order,
-)
+from tradecore_ext.ahead cimport AHEAD, BLOCK, BLOCKS, LINES_AHEAD, Ahead, look_ahead
 from tradecore_ext.arena cimport id_tag
 from tradecore_ext.emit cimport emit_done, emit_refused, emit_reject
 from tradecore_ext.framecheck cimport check_frame
@@ -56,7 +43,7 @@ from tradecore_ext.types cimport *
 # to the functions that Cython defines; gcc passes over a name that is not there.
 cdef extern from *:
     """
-    #include <stdint.h>
+    #include "tc_frame.h"
     #pragma GCC diagnostic ignored "-Wattributes" /* inline by Cython's template, out of line by our wish */
     #define TC_COLD __attribute__((cold, noinline)) static
     struct __pyx_t_13tradecore_ext_5state_Engine;
@@ -69,6 +56,24 @@ cdef extern from *:
     TC_COLD void __pyx_f_13tradecore_ext_6ladder_far_unlink(
         struct __pyx_t_13tradecore_ext_5state_Engine *, struct __pyx_t_13tradecore_ext_5state_Ladder *, uint32_t);
     TC_COLD void __pyx_f_13tradecore_ext_5phase_fire_timers(struct __pyx_t_13tradecore_ext_5state_Engine *);
+    #define TC_APART __attribute__((noinline)) static
+    struct __pyx_t_13tradecore_ext_5state_Book;
+    struct __pyx_t_13tradecore_ext_4spot_SpotHold;
+    struct __pyx_t_13tradecore_ext_4risk_RiskResult;
+    TC_APART void __pyx_f_13tradecore_ext_4held_risk_release(
+        struct __pyx_t_13tradecore_ext_5state_Engine *, uint32_t, int64_t);
+    TC_APART int __pyx_f_13tradecore_ext_4spot_spot_check(
+        struct __pyx_t_13tradecore_ext_5state_Engine *, struct __pyx_t_13tradecore_ext_5state_Book *,
+        tc_command const *, uint32_t, struct __pyx_t_13tradecore_ext_4spot_SpotHold *);
+    TC_APART void __pyx_f_13tradecore_ext_4spot_spot_accept(
+        struct __pyx_t_13tradecore_ext_5state_Engine *, uint32_t, int64_t,
+        struct __pyx_t_13tradecore_ext_4spot_SpotHold const *);
+    TC_APART void __pyx_f_13tradecore_ext_6revise_risk_replace(
+        struct __pyx_t_13tradecore_ext_5state_Engine *, uint32_t, int64_t, int64_t,
+        struct __pyx_t_13tradecore_ext_4risk_RiskResult const *);
+    TC_APART uint16_t __pyx_f_13tradecore_ext_6revise_risk_check_replace(
+        struct __pyx_t_13tradecore_ext_5state_Engine *, uint32_t, int64_t, int64_t,
+        struct __pyx_t_13tradecore_ext_4risk_RiskResult *);
     """
     pass
 
@@ -77,8 +82,8 @@ cdef enum:
     SD_EPOCH_UNKNOWN = 105
     SD_FENCED = 901
     MAX_EPOCH = 1          # newest semantics this build knows
-    BLOCK = 8              # frames hashed and named together
-    TAGS = 32
+    HASHED = 8             # frames hashed together
+    TAGS = 16
     PREFETCH_FROM = 20000  # live orders or positions that no longer fit the second-level cache
 
 cdef inline void bad_frame(Engine* e, const tc_command* c, uint16_t status) noexcept nogil:
@@ -190,20 +195,22 @@ cdef inline void run_any(Engine* e, const tc_command* c, uint64_t room, uint32_t
         emit_refused(e, SI_UNKNOWN_ACCOUNT, kind, c.account_id, c.instrument_id, 0, 0)
 
 
-cdef inline void run_command(Engine* e, const tc_command* c, uint64_t room, uint32_t tag) noexcept nogil:
+cdef inline void run_command(
+    Engine* e, const tc_command* c, uint64_t room, uint32_t tag, uint32_t hint, bint accounts
+) noexcept nogil:
     """The plain kinds straight through, everything else the general way. Each plain kind is looked at once, so
     that the one branch nobody can predict is taken once."""
     if is_plain_new(c):
         tick(e, c)
-        if e.accounts or not plain_new(e, c, tag):
+        if not plain_new(e, c, tag, hint, accounts):
             new_order(e, c, NULL, tag)
     elif is_plain_cancel(c):
         tick(e, c)
-        if e.accounts or not plain_cancel(e, c, tag):
+        if not plain_cancel(e, c, tag, accounts):
             cancel_order(e, c, tag)
     elif is_plain_replace(c):
         tick(e, c)
-        if e.accounts or not plain_replace(e, c, tag):
+        if not plain_replace(e, c, tag, accounts):
             replace_order(e, c, NULL, tag)
     else:
         run_any(e, c, room, tag)
@@ -213,50 +220,31 @@ cdef inline void run_command(Engine* e, const tc_command* c, uint64_t room, uint
 
 
 cdef inline void hash_block(const Engine* e, const tc_command* c, uint64_t at, uint64_t n, uint32_t* tags) noexcept nogil:
-    """Hash the ids of the BLOCK frames at `at`, ask for their buckets, and for the frames further on."""
+    """Hash the ids of the HASHED frames at `at`, ask for their buckets, and for the frames further on."""
     cdef uint64_t k
-    if likely(at + BLOCK + AHEAD_LINE <= n):
-        for k in range(at, at + <uint64_t>BLOCK):
+    if likely(at + HASHED + LINES_AHEAD <= n):
+        for k in range(at, at + <uint64_t>HASHED):
             tags[k & (TAGS - 1)] = id_tag(&e.ids, c[k].order_id)
             prefetch(e.ids.entry + (tags[k & (TAGS - 1)] >> e.ids.shift))
-            prefetch(c + k + AHEAD_LINE)
+            prefetch(c + k + LINES_AHEAD)
     else:
-        for k in range(at, n if n < at + <uint64_t>BLOCK else at + <uint64_t>BLOCK):
+        for k in range(at, n if n < at + <uint64_t>HASHED else at + <uint64_t>HASHED):
             tags[k & (TAGS - 1)] = id_tag(&e.ids, c[k].order_id)
             prefetch(e.ids.entry + (tags[k & (TAGS - 1)] >> e.ids.shift))
 
 
-cdef inline void name_block(const Engine* e, uint64_t at, uint64_t n, const uint32_t* tags) noexcept nogil:
-    """The buckets are here: ask for the orders they name first. Where none is named, for the next free slot, which is
-    where a new order goes; a choice of address, because a branch on it could not be predicted."""
-    cdef uint64_t k, x
-    cdef uint32_t slot
-    cdef uint32_t spare = e.order_free if e.order_free != NIL else 0
-    for k in range(at, n if n < at + <uint64_t>BLOCK else at + <uint64_t>BLOCK):
-        x = e.ids.entry[tags[k & (TAGS - 1)] >> e.ids.shift]
-        slot = <uint32_t>x - 1
-        slot = slot if x != 0 else spare
-        prefetch(e.order + slot)
-
-
-cdef inline uint64_t run_near(Engine* e, const tc_command* c, uint64_t n) noexcept nogil:
-    """A batch on a state that fits the second-level cache: the least of fetching ahead, cheap enough to be always on."""
+cdef inline uint64_t run_near(Engine* e, const tc_command* c, uint64_t n, bint accounts) noexcept nogil:
+    """A batch on a state that fits the second-level cache: only the buckets of the ids are fetched ahead."""
     cdef uint64_t i = 0
-    cdef uint64_t ready = 0     # frames up to here have been named
-    cdef uint32_t tags[32]
-    hash_block(e, c, 0, n, tags)
-    if n > BLOCK:
-        hash_block(e, c, BLOCK, n, tags)
+    cdef uint64_t hashed = 0
+    cdef uint32_t tags[16]
     while i < n:
         # Catching up first: a bad frame may skip more frames than are hashed ahead.
-        while ready <= i:
-            ready += BLOCK
-            if ready < n:
-                name_block(e, ready, n, tags)
-                if ready + BLOCK < n:
-                    hash_block(e, c, ready + BLOCK, n, tags)
+        while hashed <= i + HASHED and hashed < n:
+            hash_block(e, c, hashed, n, tags)
+            hashed += HASHED
         e.in_seq += 1
-        run_command(e, c + i, n - i, tags[i & (TAGS - 1)])
+        run_command(e, c + i, n - i, tags[i & (TAGS - 1)], NIL, accounts)
         i += 1 + <uint64_t>c[i].cont
         if unlikely(e.fault != 0):
             break
@@ -265,31 +253,25 @@ cdef inline uint64_t run_near(Engine* e, const tc_command* c, uint64_t n) noexce
 
 cdef inline bint worth_fetching(const Engine* e, uint64_t n) noexcept nogil:
     """Whether the state is larger than the caches near the core, and the batch long enough to look ahead."""
-    if n < 32 or e.prefetch == 0:
+    if n < AHEAD or e.prefetch == 0:
         return False
     return e.prefetch == 1 or e.live > PREFETCH_FROM or e.n_positions > PREFETCH_FROM
 
 
-cdef inline uint64_t run_far(Engine* e, const tc_command* c, uint64_t n) noexcept nogil:
+cdef inline uint64_t run_far(Engine* e, const tc_command* c, uint64_t n, bint accounts) noexcept nogil:
     """A batch on a state larger than the caches near the core."""
     cdef uint64_t i = 0
-    cdef uint64_t k
-    cdef uint64_t ahead = 0
-    cdef Ahead ring[64]
-    for k in range(<uint64_t>AHEAD_BUCKET):
-        stage_bucket(e, c + k, ring + k)
-    for k in range(<uint64_t>AHEAD_ORDER):
-        stage_order(e, c + k, ring + k)
-    for k in range(<uint64_t>AHEAD_NEAR):
-        stage_near(e, c + k, ring + k)
-    for k in range(<uint64_t>AHEAD_LEVEL):
-        stage_level(e, c + k, ring + k)
+    cdef uint64_t step = 0
+    cdef Ahead ring[4]
+    cdef Ahead* a
     while i < n:
-        while ahead <= i:
-            look_ahead(e, c, ahead, n, ring)
-            ahead += 1
+        # Catching up first: a bad frame may skip frames.
+        while step <= i + AHEAD:
+            look_ahead(e, c, step, n, ring, accounts)
+            step += 1
         e.in_seq += 1
-        run_command(e, c + i, n - i, ring[i & (RING - 1)].tag)
+        a = ring + ((i // BLOCK) & (BLOCKS - 1))
+        run_command(e, c + i, n - i, a.tag[i & (BLOCK - 1)], a.position[i & (BLOCK - 1)], accounts)
         i += 1 + <uint64_t>c[i].cont
         if unlikely(e.fault != 0):
             break
@@ -299,6 +281,6 @@ cdef inline uint64_t run_far(Engine* e, const tc_command* c, uint64_t n) noexcep
 cdef inline uint64_t run_batch(Engine* e, const tc_command* c, uint64_t n) noexcept nogil:
     """Run n frames; returns the frames consumed (all, unless a fault stops the engine)."""
     e.n_out = 0
-    if worth_fetching(e, n):
-        return run_far(e, c, n)
-    return run_near(e, c, n)
+    if e.accounts:
+        return run_far(e, c, n, True) if worth_fetching(e, n) else run_near(e, c, n, True)
+    return run_far(e, c, n, False) if worth_fetching(e, n) else run_near(e, c, n, False)

@@ -232,7 +232,7 @@ cdef class Kernel:
         e.clearing = <int64_t*>self.take(max_assets, sizeof(int64_t))
         e.rate = <int64_t*>self.take(max_assets, sizeof(int64_t))
         for i in range(max_accounts + 1):
-            e.account[i].orders_head = e.account[i].wallets_head = e.account[i].positions_head = NIL
+            e.account[i].wallets_head = e.account[i].positions_head = NIL
         return 0
 
     cdef int take_table(self, KeyTable* t, uint64_t count) except -1:

@@ -5,6 +5,7 @@ Owner of: who belongs to a scope.  Fills Engine.scratch with slots; the caller s
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from tradecore_ext.book cimport end_order
+from tradecore_ext.keytable cimport position_find
 from tradecore_ext.ladder cimport ladder_next, rank_of
 from tradecore_ext.sorting cimport BY_ID, sort_slots
 from tradecore_ext.state cimport NIL, OF_LINKED, ST_ACTIVE, ST_FREE, Book, Engine, Order
@@ -54,15 +55,33 @@ cdef inline void gather_book(Engine* e, const Scope* s, Book* b) noexcept nogil:
         n = e.terms[e.order[n].terms].trail_next
 
 
+cdef inline void gather_position(Engine* e, const Scope* s, uint32_t position) noexcept nogil:
+    cdef uint32_t n = e.position[position].orders_head
+    while n != NIL:
+        gather_one(e, s, n)
+        n = e.money[n].held_next
+
+
+cdef inline void gather_account(Engine* e, const Scope* s, uint32_t account_id) noexcept nogil:
+    """The account's orders that fit. O(its positions and orders), O(its orders there) where one instrument is named."""
+    cdef uint32_t p
+    if s.instrument_id != TC_ANY:
+        p = position_find(e, account_id, s.instrument_id)
+        if p != NIL:
+            gather_position(e, s, p)
+        return
+    p = e.account[account_id].positions_head
+    while p != NIL:
+        gather_position(e, s, p)
+        p = e.position[p].acct_next
+
+
 cdef inline void gather(Engine* e, const Scope* s) noexcept nogil:
-    """Fill the scratch list. With accounts on and one account named: O(its orders), else O(orders)."""
-    cdef uint32_t i, n
+    """Fill the scratch list. With accounts on and one account named: O(its positions and orders), else O(orders)."""
+    cdef uint32_t i
     e.n_scratch = 0
     if e.accounts and s.account_id != TC_ANY:
-        n = e.account[s.account_id].orders_head
-        while n != NIL:
-            gather_one(e, s, n)
-            n = e.money[n].acct_next
+        gather_account(e, s, s.account_id)
     elif s.instrument_id != TC_ANY:
         gather_book(e, s, e.book + s.instrument_id)
     else:

@@ -1,6 +1,6 @@
 """An accepted order until its end: who counts it, what it holds, what is given back.
 
-Owner of: the account's list of live orders, working lots, and every change of a hold after acceptance
+Owner of: a position's list of live orders, working lots, and every change of a hold after acceptance
 (docs/reference/accounts.md section 5).  Nothing here can fail.
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t
@@ -29,23 +29,25 @@ from tradecore_ext.types cimport TC_SIDE_BUY
 
 
 cdef inline void link_order(Engine* e, RiskNode* a, uint32_t slot) noexcept nogil:
+    """Enter a held order, whose position is known, into the position's list."""
     cdef Money* m = e.money + slot
-    m.acct_next = a.orders_head
-    m.acct_prev = NIL
-    if a.orders_head != NIL:
-        e.money[a.orders_head].acct_prev = slot
-    a.orders_head = slot
+    cdef Position* p = e.position + m.position
+    m.held_next = p.orders_head
+    m.held_prev = NIL
+    if p.orders_head != NIL:
+        e.money[p.orders_head].held_prev = slot
+    p.orders_head = slot
     a.open_orders += 1
 
 
 cdef inline void unlink_order(Engine* e, RiskNode* a, uint32_t slot) noexcept nogil:
     cdef Money* m = e.money + slot
-    if m.acct_prev == NIL:
-        a.orders_head = m.acct_next
+    if m.held_prev == NIL:
+        e.position[m.position].orders_head = m.held_next
     else:
-        e.money[m.acct_prev].acct_next = m.acct_next
-    if m.acct_next != NIL:
-        e.money[m.acct_next].acct_prev = m.acct_prev
+        e.money[m.held_prev].held_next = m.held_next
+    if m.held_next != NIL:
+        e.money[m.held_next].held_prev = m.held_prev
     a.open_orders -= 1
 
 
@@ -176,7 +178,7 @@ cdef inline void risk_adopt(Engine* e, uint32_t slot) noexcept nogil:
     m.hold = 0
     m.adverse = 0
     m.fee_rem = 0
-    m.acct_next = NIL
-    m.acct_prev = NIL
+    m.held_next = NIL
+    m.held_prev = NIL
     m.position = position_find(e, e.order[slot].account_id, e.order[slot].instrument_id)
     tc_check(e, m.position != NIL, 3002)

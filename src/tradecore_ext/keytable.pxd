@@ -118,6 +118,7 @@ cdef inline uint32_t position_get(Engine* e, uint32_t account_id, uint32_t instr
     p.instrument_id = instrument_id
     p.quote_wallet = wallet_get(e, account_id, b.spec.quote_asset)
     p.base_wallet = NIL if b.linear else wallet_get(e, account_id, b.spec.base_asset)
+    p.orders_head = NIL
     p.acct_next = e.account[account_id].positions_head
     e.account[account_id].positions_head = slot
     p.inst_next = b.positions_head

@@ -1,6 +1,7 @@
-"""The plain case, straight through: limit orders that rest, cancels and replaces of them, nothing else switched on.
+"""The plain case, straight through: limit orders, cancels and replaces of them, without terms and flags.
 
-Owner of: speed only, no rule.  Nine commands of ten in a busy market are these; here they run without the
+Owner of: speed only, no rule.  `accounts` is Engine.accounts as a constant: gcc makes one copy of each function with
+accounts and one without.  Nine commands of ten in a busy market are these; here they run without the
 questions that only rare terms need.  Everything that is not plain returns False untouched and takes the general way
 (intake.pxd, book.pxd), which gives the same events: the property tests drive both.
 """
@@ -10,6 +11,7 @@ from tradecore_ext.arena cimport id_erase, id_find, id_insert, id_place, id_prob
 from tradecore_ext.book cimport S_IOC_REMAINDER, M_ENDED, end_order, execute, filled, match
 from tradecore_ext.emit cimport emit_order
 from tradecore_ext.filters cimport check_filters
+from tradecore_ext.held cimport risk_release
 from tradecore_ext.ladder cimport (
     ladder_drop,
     ladder_get,
@@ -20,7 +22,10 @@ from tradecore_ext.ladder cimport (
 )
 from tradecore_ext.mathx cimport likely, unlikely
 from tradecore_ext.phase cimport after_book
-from tradecore_ext.state cimport NIL, ST_RESTING, Book, Engine, Ladder, Level, Order, Verdict
+from tradecore_ext.revise cimport risk_check_replace, risk_replace
+from tradecore_ext.risk cimport RiskResult
+from tradecore_ext.spot cimport SpotHold, spot_accept, spot_check
+from tradecore_ext.state cimport NIL, OF_HELD, ST_RESTING, Book, Engine, Ladder, Level, Order, Verdict
 from tradecore_ext.types cimport (
     TC_EVT_ACCEPTED,
     TC_EVT_CANCELED,
@@ -121,20 +126,25 @@ cdef inline bint plain_cross(Engine* e, Book* b, uint32_t slot, const tc_command
     return False
 
 
-cdef inline bint plain_new(Engine* e, const tc_command* c, uint32_t tag) noexcept nogil:
-    """NEW_ORDER with is_plain_new, matching only. O(1) plus fills."""
+cdef inline bint plain_new(
+    Engine* e, const tc_command* c, uint32_t tag, uint32_t hint, bint accounts
+) noexcept nogil:
+    """NEW_ORDER with is_plain_new; `hint` may be its position's slot. O(1) plus fills."""
     cdef Book* b = e.book + c.instrument_id
     cdef Ladder* s
     cdef Order* o
     cdef int64_t rank
     cdef uint64_t place = 0
     cdef uint32_t slot
+    cdef SpotHold money
     if unlikely(c.instrument_id >= e.max_instruments or not plain_book(b) or not passes(b, c.px, c.order_qty)):
         return False
     s = &b.ladder[c.side - 1]
     if unlikely(id_probe(e, c.order_id, tag, &place) != NIL or e.live >= e.max_orders or not level_available(e)):
         return False
     if unlikely(s.qty > ((<int64_t>1) << 62) - c.order_qty):
+        return False
+    if accounts and not spot_check(e, b, c, hint, &money):
         return False
     slot = order_alloc(e)
     o = e.order + slot
@@ -152,6 +162,8 @@ cdef inline bint plain_new(Engine* e, const tc_command* c, uint32_t tag) noexcep
     o.flags = 0
     o.in_ids = 0
     b.n_live += 1
+    if accounts:
+        spot_accept(e, slot, c.px, &money)
     emit_order(e, TC_EVT_ACCEPTED, 0, o, c.px)
     rank = -c.px if c.side == TC_SIDE_BUY else c.px
     # Ranks of the two sides have opposite signs: the other side's best trades with us up to -rank.
@@ -176,8 +188,8 @@ cdef inline bint plain_new(Engine* e, const tc_command* c, uint32_t tag) noexcep
     return True
 
 
-cdef inline bint plain_cancel(Engine* e, const tc_command* c, uint32_t tag) noexcept nogil:
-    """CANCEL_ORDER of a plain resting order, matching only. O(1)."""
+cdef inline bint plain_cancel(Engine* e, const tc_command* c, uint32_t tag, bint accounts) noexcept nogil:
+    """CANCEL_ORDER of a plain resting order. O(1)."""
     cdef uint32_t slot = id_find(e, c.order_id, tag)
     cdef Order* o
     cdef Level* l
@@ -193,6 +205,8 @@ cdef inline bint plain_cancel(Engine* e, const tc_command* c, uint32_t tag) noex
         return False
     l = e.level + o.level
     s = &b.ladder[o.side - 1]
+    if accounts:
+        risk_release(e, slot, l.px)  # a resting order is held
     # Two stores through chosen addresses, as in level_unlink.
     (&e.order[o.prev].next if o.prev != NIL else &l.head)[0] = o.next
     (&e.order[o.next].prev if o.next != NIL else &l.tail)[0] = o.prev
@@ -207,22 +221,27 @@ cdef inline bint plain_cancel(Engine* e, const tc_command* c, uint32_t tag) noex
     id_erase(e, tag, slot)
     b.n_live -= 1
     order_release(e, slot)
+    if accounts and unlikely(e.n_dirty != 0):
+        after_book(e, b)
     return True
 
 
-cdef inline bint plain_replace(Engine* e, const tc_command* c, uint32_t tag) noexcept nogil:
-    """REPLACE_ORDER of a plain resting order that keeps its place or moves without crossing, matching only. O(1)."""
+cdef inline bint plain_replace(Engine* e, const tc_command* c, uint32_t tag, bint accounts) noexcept nogil:
+    """REPLACE_ORDER of a plain resting order that keeps its place or moves without crossing. O(1)."""
     cdef uint32_t slot = id_find(e, c.order_id, tag)
     cdef Order* o
     cdef Level* l
     cdef Ladder* s
     cdef Book* b
     cdef int64_t total, leaves, px, rank
+    cdef RiskResult money
     if unlikely(slot == NIL):
         return False
     o = e.order + slot
     b = e.book + o.instrument_id
-    if o.account_id != c.account_id or o.state != ST_RESTING or o.terms != NIL or o.flags or not plain_book(b):
+    if o.account_id != c.account_id or o.state != ST_RESTING or o.terms != NIL or not plain_book(b):
+        return False
+    if o.flags & ~OF_HELD or (accounts and b.linear):
         return False
     if c.instrument_id != 0 and c.instrument_id != o.instrument_id:
         return False
@@ -236,6 +255,9 @@ cdef inline bint plain_replace(Engine* e, const tc_command* c, uint32_t tag) noe
     if px == l.px and leaves <= o.leaves_qty:
         if leaves == o.leaves_qty:
             return False
+        if accounts:
+            money.checked = 0
+            risk_replace(e, slot, px, leaves, &money)
         level_reduce(e, s, o.level, o.leaves_qty - leaves)
         o.order_qty = total
         o.leaves_qty = leaves
@@ -246,6 +268,10 @@ cdef inline bint plain_replace(Engine* e, const tc_command* c, uint32_t tag) noe
         return False
     if s.qty > ((<int64_t>1) << 62) - leaves:
         return False
+    if accounts:
+        if risk_check_replace(e, slot, px, leaves, &money) != 0:
+            return False
+        risk_replace(e, slot, px, leaves, &money)
     level_unlink(e, s, slot, o.side - 1)
     o.order_qty = total
     o.leaves_qty = leaves

@@ -64,8 +64,8 @@ cdef struct Money:           # 32 bytes, parallel to Order, only with accounts o
     int64_t adverse          # linear: loss against the mark per lot at entry
     uint32_t fee_rem         # remainder of the cumulative fee, parts per million of a quote unit
     uint32_t position        # slot of (account, instrument)
-    uint32_t acct_next       # all live orders of the account, any order
-    uint32_t acct_prev
+    uint32_t held_next       # all live held orders of the position, newest first
+    uint32_t held_prev
 
 cdef struct Terms:           # rare terms of an order, cold
     int64_t px               # limit or protective price while the order is in no price level
@@ -167,6 +167,7 @@ cdef struct Book:
     uint32_t reserved1
     int64_t quiet_lo         # prints strictly between the two are of no interest to any trailing stop
     int64_t quiet_hi
+    uint64_t reserved2[5]    # every book begins on a line of its own
 
 cdef struct IdTable:         # order_id -> slot: linear probing, backward-shift deletion
     uint64_t* entry          # tag << 32 | slot + 1; 0 empty
@@ -200,14 +201,16 @@ cdef struct Position:        # (account, instrument); never erased. 128 bytes: o
     int64_t qty              # lots, signed; spot: net lots traded
     int64_t cost             # signed cost basis, quote units; sign of qty
     int64_t realised         # quote units, fees not included
-    int64_t fees             # quote units paid
     int64_t open_buy         # working lots of held orders
     int64_t open_sell
+    uint32_t orders_head     # live held orders
+    uint32_t reserved0
     uint32_t account_id
     uint32_t instrument_id
     uint32_t quote_wallet
     uint32_t base_wallet     # NIL for linear
     # line 1
+    int64_t fees             # quote units paid
     int64_t initial_margin
     int64_t maintenance_margin
     int64_t upnl
@@ -222,7 +225,7 @@ cdef struct Position:        # (account, instrument); never erased. 128 bytes: o
     uint8_t restricted       # no new orders (RESTRICT)
     uint8_t marked           # isolated pool, as in Wallet
     uint8_t suspended
-    uint8_t reserved[9]
+    uint8_t reserved
 
 cdef struct Bucket:          # token bucket and duplicate window of one node
     uint64_t tokens          # nano-messages: one message = 1e9
@@ -264,8 +267,8 @@ cdef struct RiskNode:        # an account, a group or the firm: one line, all th
     uint32_t limited         # = limits.any, here because every order reads it
     uint32_t group_id
     uint32_t trade_group
-    uint32_t open_orders     # groups and firm: kept while Engine.track is on
-    uint32_t orders_head     # account: live held orders, newest first
+    uint32_t open_orders     # live held orders; groups and firm: kept while Engine.track is on
+    uint32_t reserved3
     uint32_t wallets_head
     uint32_t positions_head
     int128 gross_notional    # of working orders with a price, quote units; kept while Engine.track is on

@@ -92,7 +92,7 @@ cdef inline void sums_order(Engine* e, uint32_t account_id, int orders, int128 g
 
 cdef inline void sums_start(Engine* e) noexcept nogil:
     """From now on the sums are kept: add everything up once. O(accounts + positions + orders)."""
-    cdef uint32_t i, n
+    cdef uint32_t i, n, p
     cdef RiskNode* a
     if e.track:
         return
@@ -108,7 +108,10 @@ cdef inline void sums_start(Engine* e) noexcept nogil:
         a.gross_notional = 0
         if not a.exists:
             continue
-        n = a.orders_head
-        while n != NIL:
-            sums_order(e, i, 1, order_gross(e, e.order + n, order_px(e, e.order + n), e.order[n].leaves_qty))
-            n = e.money[n].acct_next
+        p = a.positions_head
+        while p != NIL:
+            n = e.position[p].orders_head
+            while n != NIL:
+                sums_order(e, i, 1, order_gross(e, e.order + n, order_px(e, e.order + n), e.order[n].leaves_qty))
+                n = e.money[n].held_next
+            p = e.position[p].acct_next
