@@ -13,5 +13,5 @@ __all__ = ["COMMANDS"]
 
 COMMANDS: Final = (
     *("up", "order", "positions", "top", "serve"),
-    *("reconcile", "statement", "admin"),
+    *("reconcile", "statement", "admin", "risk"),
 )
