@@ -30,7 +30,7 @@ from tradecore.portfolio.fold import Changes
 from tradecore.portfolio.sessions import Session
 from tradecore_shells.plumbing.ports import FatalError, RetryableError
 from tradecore_shells.plumbing.postgres import Migration, Postgres
-from tradecore_shells.portfolio.pgstore import PostgresStore
+from tradecore_shells.portfolio.pgstore import STAGE_ROWS, PostgresStore
 from tradecore_shells.portfolio.store import (
     PORTFOLIO,
     SESSIONS,
@@ -53,14 +53,15 @@ class World:
     dsn: str = ""
 
 
-@pytest.fixture(params=["dictionaries", "postgres"])
+@pytest.fixture(params=["dictionaries", "postgres", "postgres-staged"])
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     if request.param == "dictionaries":
         store = DictStore()
         yield World(lambda: store)
     else:
         dsn = request.getfixturevalue("real_database")
-        yield World(lambda: PostgresStore(Postgres(dsn)), dsn)
+        rows = 0 if request.param == "postgres-staged" else STAGE_ROWS
+        yield World(lambda: PostgresStore(Postgres(dsn), stage_rows=rows), dsn)
 
 
 @pytest.fixture
@@ -344,18 +345,18 @@ def test_broken_migration_leaves_nothing_behind(database: str) -> None:
 
 def test_broken_connection_is_retryable_and_comes_back(database: str) -> None:
     async def main() -> None:
-        store, other = PostgresStore(Postgres(database)), Postgres(database)
-        await store.open(CATALOG)
-        killed = await other.fetch(
+        one, other = Postgres(database), Postgres(database)
+        sleeping = asyncio.create_task(one.fetch("SELECT pg_sleep(60)"))
+        kill = (
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            "WHERE datname = current_database() AND query LIKE '%sleep(60)' AND state = 'active'"
         )
-        assert killed
+        while not await other.fetch(kill):
+            await asyncio.sleep(0.01)
         with pytest.raises(RetryableError, match="PostgreSQL at"):
-            await store.apply(batch(START, ONE, changes()))
-        assert await store.place(PORTFOLIO, 0) == START
-        assert await store.apply(batch(START, ONE, changes()))
-        await store.close()
+            await sleeping
+        assert await one.fetch("SELECT 1") == [(1,)]
+        await one.close()
         await other.close()
 
     asyncio.run(main())

@@ -21,7 +21,7 @@ import numpy as np
 from tradecore.errors import ConfigError
 from tradecore_shells.plumbing.ports import FatalError, RetryableError
 
-__all__ = ["Migration", "Postgres", "migrations_in"]
+__all__ = ["Migration", "Postgres", "encode_copy", "migrations_in"]
 
 T = TypeVar("T")
 _AWAY: Final = (
@@ -40,7 +40,8 @@ _REFUSED: Final = (
     asyncpg.InvalidCatalogNameError,
     asyncpg.InsufficientPrivilegeError,
 )
-_COPY_HEAD: Final = len(b"PGCOPY\n\xff\r\n\0") + 8
+_COPY_SIGN: Final = b"PGCOPY\n\xff\r\n\0"
+_COPY_HEAD: Final = len(_COPY_SIGN) + 8
 # Any number will do, as long as all of our programs take the same.
 _MIGRATION_LOCK: Final = 0x7472616465
 
@@ -86,6 +87,7 @@ class Postgres:
         self._timeout_s = timeout_s
         self._connection: Any = None
         self._lock = asyncio.Lock()
+        self._staged: set[str] = set()
 
     @property
     def where(self) -> str:
@@ -95,6 +97,7 @@ class Postgres:
 
     async def _connected(self) -> Any:
         if self._connection is None or self._connection.is_closed():
+            self._staged = set()
             try:
                 self._connection = await asyncpg.connect(
                     self._dsn,
@@ -143,6 +146,44 @@ class Postgres:
         async def run(connection: Any) -> list[tuple[Any, ...]]:
             statement = await connection.prepare(sql)
             return [tuple(row) for row in await statement.fetch(*args)]
+
+        return await self._call(run)
+
+    async def fetch_staged(
+        self,
+        stages: Sequence[tuple[str, np.ndarray[Any, np.dtype[np.void]]]],
+        sql: str,
+        *args: Any,
+    ) -> list[tuple[Any, ...]]:
+        """Run one statement over temporary tables that are filled for it; all or nothing.
+
+        Parameters
+        ----------
+        stages : sequence of (name, table)
+            Temporary tables of bigint columns, made when the connection does not have them yet,
+            empty again afterwards. Rows travel by binary COPY: a fifth of the cost of arrays.
+        sql, *args
+            The statement.
+
+        Raises
+        ------
+        RetryableError, FatalError
+            As `fetch`.
+        """
+
+        async def run(connection: Any) -> list[tuple[Any, ...]]:
+            for name, table in stages:
+                if name not in self._staged:
+                    columns = ", ".join(f"{column} bigint" for column in table.dtype.names or ())
+                    await connection.execute(
+                        f"CREATE TEMPORARY TABLE {name} ({columns}) ON COMMIT DELETE ROWS"
+                    )
+                    self._staged.add(name)
+            async with connection.transaction():
+                for name, table in stages:
+                    data = io.BytesIO(encode_copy(table))
+                    await connection.copy_to_table(name, source=data, format="binary")
+                return [tuple(row) for row in await connection.fetch(sql, *args)]
 
         return await self._call(run)
 
@@ -231,12 +272,28 @@ class Postgres:
         self._connection = None
 
 
-def _decode(data: bytes, dtype: np.dtype[np.void]) -> np.ndarray[Any, np.dtype[np.void]]:
-    """Read rows of not-null bigints out of a binary COPY."""
+def _wire(dtype: np.dtype[np.void]) -> np.dtype[np.void]:
+    """Return the layout of a row of bigints in a binary COPY."""
     fields: list[tuple[str, str]] = [("columns", ">i2")]
     for name in dtype.names or ():
         fields += [(f"{name} size", ">i4"), (name, ">i8")]
-    wire = np.dtype(fields)
+    return np.dtype(fields)
+
+
+def encode_copy(table: np.ndarray[Any, np.dtype[np.void]]) -> bytes:
+    """Return a table of int64 columns as a binary COPY."""
+    names = table.dtype.names or ()
+    rows = np.empty(len(table), _wire(table.dtype))
+    rows["columns"] = len(names)
+    for name in names:
+        rows[f"{name} size"] = 8
+        rows[name] = table[name]
+    return _COPY_SIGN + bytes(8) + rows.tobytes() + b"\xff\xff"
+
+
+def _decode(data: bytes, dtype: np.dtype[np.void]) -> np.ndarray[Any, np.dtype[np.void]]:
+    """Read rows of not-null bigints out of a binary COPY."""
+    wire = _wire(dtype)
     extension = int.from_bytes(data[_COPY_HEAD - 4 : _COPY_HEAD], "big")
     start = _COPY_HEAD + extension
     rows = np.frombuffer(data, wire, count=(len(data) - start - 2) // wire.itemsize, offset=start)

@@ -55,7 +55,7 @@ class PortfolioSettings(Settings, frozen=True, kw_only=True):
         How long log or database may be unreachable before the process ends.
     """
 
-    batch_events: Count = 8192
+    batch_events: Count = 16_384
     fetch_bytes: Count = 4 << 20
     idle_commit_s: Positive = 1.0
     equity_asset: str = ""

@@ -1,12 +1,15 @@
 """The store in Postgres: one statement for a batch.
 
 `apply` is a single SQL statement: the compare-and-set of the consumer's place, and inserts and
-upserts that select nothing unless it succeeded. A statement is atomic by itself, so no transaction
-is opened, and a batch costs one round trip and one commit. Columns travel as arrays of bigint.
+upserts that select nothing unless it succeeded. The rows of a small batch travel with it as arrays,
+and a batch costs one round trip and one commit. Those of a large one are copied into temporary
+tables first, in the statement's own transaction, because the server reads them there three times
+faster than out of arrays.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -31,7 +34,10 @@ from tradecore_shells.portfolio.store import (
     TableName,
 )
 
-__all__ = ["PostgresStore"]
+__all__ = ["STAGE_ROWS", "PostgresStore"]
+
+STAGE_ROWS: Final = 1000
+"""Rows of a batch from which two more round trips cost less than arrays do."""
 
 _MIGRATIONS: Final = Path(__file__).parent / "sql"
 # Columns that a change adds to a row that exists; the others take the newest value.
@@ -59,14 +65,24 @@ WITH moved AS (
 _MOVE_ARGS: Final = 6
 
 
-def _insert(table: TableName, first: int) -> str:
-    """Return one table's part of a batch; its arrays are the parameters from `first` on."""
+def _arrays(table: TableName, first: int) -> str:
+    """Return a table's rows as arrays in the parameters from `first` on."""
+    names = TABLES[table].names or ()
+    arrays = ", ".join(f"${first + i}::bigint[]" for i in range(len(names)))
+    return f"unnest({arrays}) AS t({', '.join(names)})"
+
+
+def _stage(table: TableName) -> str:
+    return f"stage_{table}"
+
+
+def _insert(table: TableName, rows: str) -> str:
+    """Return one table's part of a batch."""
     names = TABLES[table].names or ()
     columns = ", ".join(names)
-    arrays = ", ".join(f"${first + i}::bigint[]" for i in range(len(names)))
     sql = (
         f", {table}_in AS (INSERT INTO {table} ({columns}) SELECT {columns} "
-        f"FROM unnest({arrays}) AS t({columns}) WHERE EXISTS (SELECT 1 FROM won)"
+        f"FROM {rows} WHERE EXISTS (SELECT 1 FROM won)"
     )
     if table in _ADDED:
         key = KEYS[table]
@@ -81,11 +97,12 @@ def _insert(table: TableName, first: int) -> str:
     return sql + ")"
 
 
-def _statement(tables: Sequence[TableName]) -> str:
+@functools.cache
+def _statement(tables: tuple[TableName, ...], *, staged: bool) -> str:
     """Return the statement of a batch that has rows for these tables."""
     sql, first = _MOVE, _MOVE_ARGS + 1
     for table in tables:
-        sql += _insert(table, first)
+        sql += _insert(table, _stage(table) if staged else _arrays(table, first))
         first += len(TABLES[table].names or ())
     return sql + " SELECT count(*) FROM won"
 
@@ -101,11 +118,13 @@ class PostgresStore:
     ----------
     database : Postgres
         Its connection; closed by `close`.
+    stage_rows : int
+        From so many rows on a batch goes through temporary tables.
     """
 
-    def __init__(self, database: Postgres) -> None:
+    def __init__(self, database: Postgres, *, stage_rows: int = STAGE_ROWS) -> None:
         self._db = database
-        self._statements: dict[tuple[TableName, ...], str] = {}
+        self._stage_rows = stage_rows
 
     async def open(self, catalog: Catalog) -> None:
         """Migrate, and make or compare the copy of the catalog; ConfigError where they differ."""
@@ -191,14 +210,16 @@ class PostgresStore:
             "equity": batch.equity,
         }
         tables = tuple(name for name in _WRITTEN if len(parts[name]))
-        if tables not in self._statements:
-            self._statements[tables] = _statement(tables)
-        arrays = [column for name in tables for column in _columns(parts[name])]
-        won = await self._db.fetch(
-            self._statements[tables],
-            *_move_args(PORTFOLIO, batch.partition, batch.before, batch.after),
-            *arrays,
-        )
+        moves = _move_args(PORTFOLIO, batch.partition, batch.before, batch.after)
+        if sum(len(parts[name]) for name in tables) >= self._stage_rows:
+            won = await self._db.fetch_staged(
+                [(_stage(name), parts[name]) for name in tables],
+                _statement(tables, staged=True),
+                *moves,
+            )
+        else:
+            arrays = [column for name in tables for column in _columns(parts[name])]
+            won = await self._db.fetch(_statement(tables, staged=False), *moves, *arrays)
         return bool(won[0][0])
 
     async def apply_sessions(
