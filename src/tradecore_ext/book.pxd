@@ -418,7 +418,8 @@ cdef inline int prevent_self_trade(
             end_order(e, slot, TC_EVT_EXPIRED, S_STP)
             return M_ENDED
         if e.accounts:
-            risk_reduce(e, slot, d, 0, px)
+            # The rest may still sell down to the protective price: that is what its hold has to cover.
+            risk_reduce(e, slot, d, 0, e.taker_px)
         emit_order(e, TC_EVT_RESTATED, S_STP, o, e.taker_px)
         return M_NEXT
     if d == o.leaves_qty:
@@ -679,7 +680,9 @@ cdef inline void rest_order(Engine* e, Book* b, uint32_t slot, int64_t px) noexc
     cdef int64_t rank = rank_of(o.side - 1, px)
     cdef bint better = rank < s.best
     cdef uint32_t lv = ladder_get(e, s, rank, px)
-    if unlikely(b.prorata and b.spec.alloc_top == TC_TOP_BEST):
+    if unlikely(b.prorata):
+        # Cleared whatever the allocation is now: an order that is requeued has lost the right for good.
+        better = better and b.spec.alloc_top == TC_TOP_BEST
         o.flags = (o.flags | OF_TOP_BEST) if better else (o.flags & ~OF_TOP_BEST)
     o.state = ST_RESTING
     level_append(e, s, lv, slot)
