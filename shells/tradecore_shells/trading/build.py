@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import cast
 
 from tradecore import cell as cells
+from tradecore.errors import ConfigError
 from tradecore.storage import SnapshotStore
 from tradecore_shells.plumbing.adapters import open_log
 from tradecore_shells.plumbing.clock import SystemClock
 from tradecore_shells.plumbing.config import load_settings
+from tradecore_shells.plumbing.logserver import LogServer, ServedLog
 from tradecore_shells.plumbing.observe import Metrics, MetricsPort
 from tradecore_shells.plumbing.ports import Clock, Log
 from tradecore_shells.plumbing.runtime import Application, run
@@ -46,8 +49,14 @@ def main(argv: Sequence[str]) -> int:
 
     async def build(metrics: Metrics) -> Application:
         log = open_log(config.log.url, clock)
-        return Application(
-            [make_service(config, log=log, clock=clock, metrics=metrics)], [log.close]
-        )
+        closers: list[Callable[[], Awaitable[None]]] = [log.close]
+        if config.log.serve:
+            if not config.log.url.startswith("file:"):
+                raise ConfigError("[log] serve: only a log of this process (file:) can be served")
+            server = LogServer(cast("ServedLog", log), config.log.serve)
+            await server.start()
+            closers.insert(0, server.close)
+        service = make_service(config, log=log, clock=clock, metrics=metrics)
+        return Application([service], closers)
 
     return run(f"trading-{config.log.partition}", config.observe, build)
