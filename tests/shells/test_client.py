@@ -69,6 +69,8 @@ def test_client_order_is_received_accepted_worked_and_filled(tmp_path: Path) -> 
         assert (first.state, first.cum_qty, first.leaves_qty) == ("filled", 4_000, 0)
         assert [fill[:2] for fill in first.fills] == [(10_000, 4_000)]
         assert not first.fills[0].is_maker
+        await maker.cancel(12345)  # whatever is answered now was said behind the fill
+        assert (offer.state, offer.cum_qty, offer.leaves_qty) == ("working", 4_000, 6_000)
 
         second = await (await buy(taker, qty="1", tif="ioc")).ended()
         assert (second.state, second.cum_qty) == ("expired", 6_000)
@@ -186,6 +188,34 @@ def test_client_repeats_an_order_whose_acknowledgement_was_lost_and_it_is_done_o
         assert hit.cum_qty == 10_000
         await client.close()
         await watcher.close()
+
+    play(tmp_path, body)
+
+
+class LateAnswers(Unreliable):
+    """Answers an append only when it is told to, long after the cell has read the record."""
+
+    def __init__(self, log: FileLog) -> None:
+        super().__init__(log, lost=0)
+        self.go = asyncio.Event()
+
+    async def append(self, topic: str, partition: int, payloads: Sequence[BytesLike]) -> int:
+        offset = await super().append(topic, partition, payloads)
+        await self.go.wait()
+        return offset
+
+
+def test_client_keeps_what_it_heard_before_the_acknowledgement(tmp_path: Path) -> None:
+    async def body(log: FileLog) -> None:
+        late = LateAnswers(log)
+        heard = asyncio.Event()
+        client = new_client(late, 1, 100, on_batches=lambda batches: heard.set())
+        await client.start()
+        asking = asyncio.create_task(client.ask(Deposit(account_id=1, asset="USD", amount="1")))
+        await heard.wait()
+        late.go.set()
+        assert (await asking).applied
+        await client.close()
 
     play(tmp_path, body)
 

@@ -176,6 +176,21 @@ def test_log_reader_names_what_is_missing(tmp_path: Path) -> None:
         LogReader(tmp_path).read(files[1].first_seq, end_seq=end, max_bytes=1)
 
 
+def test_log_reader_refuses_a_segment_of_another_history(tmp_path: Path) -> None:
+    """Same sizes, same numbers, every checksum right: only the chain tells the logs apart."""
+    for name in ("ours", "theirs"):
+        with open_log(tmp_path / name, segment_bytes=4096) as log:
+            for n in range(8):
+                log.append_payloads([name[:1].encode() * 1500], n)
+                log.commit()
+    ours, theirs = list_segments(tmp_path / "ours"), list_segments(tmp_path / "theirs")
+    os.replace(theirs[1].path, ours[1].path)
+    reader = LogReader(tmp_path / "ours")
+    assert len(reader.read(1, end_seq=3, max_bytes=1 << 20)) == 2
+    with pytest.raises(JournalError, match="with chain"):
+        reader.read(1, end_seq=9, max_bytes=1 << 20)
+
+
 def test_log_reader_of_something_else_is_refused(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match="no journal segment"):
         _ = LogReader(tmp_path).start_seq

@@ -25,6 +25,10 @@ class FakeReader:
         self._at = offset
 
     async def poll(self, wait_s: float) -> list[Record]:
+        if self._backend.poll_error is not None:
+            error, self._backend.poll_error = self._backend.poll_error, None
+            self._at += 3  # who knows where it stands now
+            raise error
         if self._backend.slow_polls:
             self._backend.slow_polls -= 1
             return []
@@ -52,6 +56,7 @@ class FakeBackend:
         self.error: Exception | None = None
         self.seeks: list[int] = []
         self.slow_polls = 0
+        self.poll_error: Exception | None = None
         self.closed: list[str] = []
 
     async def start(self) -> None:
@@ -219,6 +224,13 @@ def test_kafka_reader_whose_call_failed_seeks_again() -> None:
             await log.fetch("t", 0, 5, max_bytes=25, wait_s=5)
         assert len(await log.fetch("t", 0, 0, max_bytes=25, wait_s=5)) == 1
         assert backend.seeks == [0, 5, 0]
+        backend.records += [b"b", b"c"]
+        backend.poll_error = RetryableError("the connection broke")
+        with pytest.raises(RetryableError, match="broke"):
+            await log.fetch("t", 0, 1, max_bytes=25, wait_s=5)
+        found = await log.fetch("t", 0, 1, max_bytes=25, wait_s=5)
+        assert [bytes(each.payload) for each in found] == [b"b", b"c"]
+        assert backend.seeks == [0, 5, 0, 1]
 
     play(body)
 

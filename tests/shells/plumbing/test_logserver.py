@@ -247,8 +247,12 @@ def test_client_without_a_server_says_where_and_tries_again(tmp_path: Path) -> N
             await waiting
         server = LogServer(log, "unix:s")
         await server.start()
-        # A reader finds its place again.
-        assert [each.offset for each in await client.fetch("t", 0, 0, max_bytes=9, wait_s=9)] == [0]
+        # A reader finds its place again: the one it had, and any other.
+        waiting = asyncio.create_task(client.fetch("t", 0, 1, max_bytes=10, wait_s=60))
+        await client.append("t", 0, [b"y"])
+        assert [bytes(each.payload) for each in await waiting] == [b"y"]
+        found = await client.fetch("t", 0, 0, max_bytes=9, wait_s=9)
+        assert [each.offset for each in found] == [0, 1]
         await client.close()
         await server.close()
         await log.close()
@@ -289,6 +293,39 @@ def test_client_does_not_believe_a_server_that_answers_what_was_not_asked(tmp_pa
         await server.wait_closed()
 
     asyncio.run(main())
+
+
+class StubTransport(asyncio.Transport):
+    """Keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[bytes] = []
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Nothing is buffered."""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written.append(bytes(data))
+
+
+def test_connection_gives_the_transport_no_more_than_it_wants() -> None:
+    """A slow peer must not fill this process's memory: payloads wait where they are."""
+    connection: wire.Connection[wire.Reply] = wire.Connection(
+        wire.Reply, lambda message, data: None, lambda error: None
+    )
+    transport = StubTransport()
+    connection.send(wire.BoundsOf(1, "t", 0))
+    assert transport.written == []
+    connection.connection_made(transport)
+    assert len(transport.written) == 1
+    connection.pause_writing()
+    large = memoryview(bytes(100_000))
+    connection.send(wire.Append(2, "t", 0, [len(large)]), [large])
+    assert len(transport.written) == 1
+    connection.resume_writing()
+    assert sum(map(len, transport.written[1:])) > len(large)
+    assert transport.written[-1] == large
 
 
 def test_client_refuses_an_append_that_no_server_would_take(tmp_path: Path) -> None:
