@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +38,9 @@ __all__ = [
 
 GROUP: Final = "tradecore.targets"
 """Entry point group of targets that other packages bring."""
+
+# Where they are looked for in a checkout that is not installed, which has no entry points.
+_CHECKOUT: Final = {name: f"tradecore_shells.targets:{name}" for name in ("embedded", "kafka")}
 
 
 @dataclass(frozen=True)
@@ -139,7 +143,13 @@ def is_own(name: str) -> bool:
 
 def target_names() -> list[str]:
     """Return the names of the targets that can be opened here."""
-    return [*_OWN, *sorted({entry.name for entry in entry_points(group=GROUP)} - set(_OWN))]
+    return [*_OWN, *sorted(set(_registered()) - set(_OWN))]
+
+
+def _registered() -> dict[str, str]:
+    """Return the references of targets that other packages bring, by name."""
+    found = {entry.name: entry.value for entry in entry_points(group=GROUP)}
+    return found or (_CHECKOUT if find_spec("tradecore_shells") else {})
 
 
 def find_target(name: str) -> OpenTarget:
@@ -152,9 +162,9 @@ def find_target(name: str) -> OpenTarget:
     """
     if name in _OWN:
         return _OWN[name]
-    for entry in entry_points(group=GROUP):
-        if entry.name == name:
-            return _load(entry.value)
+    registered = _registered()
+    if name in registered:
+        return _load(registered[name])
     if ":" in name:
         return _load(name)
     raise ConfigError(f"no target {name!r}; there are: {', '.join(target_names())}")
