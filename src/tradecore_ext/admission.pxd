@@ -13,6 +13,7 @@ from tradecore_ext.types cimport *
 
 cdef enum:
     BLOCK = 32              # commands whose buckets are fetched together
+    NOT_HERE = 0xFFFFFFFF
 
 
 cdef struct Staged:
@@ -28,15 +29,19 @@ cdef struct Added:          # an order id remembered by the record at hand, in c
     uint32_t account_id
     uint32_t slot
     uint32_t command        # which command of those that reach the engine, from 0
-    uint32_t reserved0
+    uint16_t answer_status
+    uint8_t answer_kind     # 0: not answered yet
+    uint8_t reserved0
+    uint64_t answer_seq
 
 
 cdef struct Admission:
     Recents r
     tc_command* commands    # the record at hand
     tc_repeat_event* answer
-    uint32_t* answer_slot   # entry of the order it repeats, NO_RECENT for a refusal
+    uint32_t* answer_of     # which of `added` it repeats, NOT_HERE if its answer is complete
     Added* added
+    uint32_t* turn          # by ring position: which of `added` is there, if it came with this record
     uint64_t n_answers
     uint64_t n_added
     uint64_t n_commands     # that reach the engine
@@ -58,7 +63,7 @@ cdef inline bint wrong_session(uint64_t order_id, uint32_t session_id, bint may_
 
 
 cdef inline tc_repeat_event* gate_say(
-    Admission* g, const tc_command* c, uint8_t kind, uint16_t status, uint32_t slot
+    Admission* g, const tc_command* c, uint8_t kind, uint16_t status
 ) noexcept nogil:
     """One answer of the gate; its last 32 bytes are zero."""
     cdef tc_repeat_event* a = g.answer + g.n_answers
@@ -68,7 +73,7 @@ cdef inline tc_repeat_event* gate_say(
     a.instrument_id = c.instrument_id
     a.kind = kind
     a.status = status
-    g.answer_slot[g.n_answers] = slot
+    g.answer_of[g.n_answers] = <uint32_t>NOT_HERE
     g.n_answers += 1
     return a
 
@@ -81,7 +86,7 @@ cdef inline void gate_refuse(Admission* g, const tc_command* c, uint64_t order_i
         kind = TC_EVT_CANCEL_REJECTED
     elif c.kind == TC_CMD_REPLACE_ORDER:
         kind = TC_EVT_REPLACE_REJECTED
-    a = <tc_reject_event*>gate_say(g, c, kind, TC_STATUS_WRONG_SESSION, <uint32_t>NO_RECENT)
+    a = <tc_reject_event*>gate_say(g, c, kind, TC_STATUS_WRONG_SESSION)
     if c.kind != TC_CMD_NEW_ORDER_LIST:
         a.side = c.side
     a.observed = session_id
@@ -90,15 +95,35 @@ cdef inline void gate_refuse(Admission* g, const tc_command* c, uint64_t order_i
     g.refused += 1
 
 
+cdef inline void complete_answer(
+    tc_repeat_event* said, uint8_t kind, uint16_t status, uint64_t seq, uint64_t ts_ns
+) noexcept nogil:
+    said.answer_kind = kind
+    said.answer_status = status
+    said.answer_seq = seq
+    said.answer_ts_ns = ts_ns
+    if said.status == 0:
+        said.status = status
+
+
 cdef inline bint gate_repeats(Admission* g, const tc_command* c, uint32_t tag, uint64_t terms) noexcept nogil:
     """Whether an order's id is remembered; if so it is answered."""
     cdef uint32_t slot = recent_find(&g.r, tag, c.account_id, c.order_id)
-    cdef uint16_t status
+    cdef const Recent* e
+    cdef tc_repeat_event* said
+    cdef uint32_t k
     if slot == <uint32_t>NO_RECENT:
         return False
-    status = 0 if g.r.entry[slot].terms == terms else TC_STATUS_REPEATED_OTHER_TERMS
-    gate_say(g, c, TC_CELL_REPEATED, status, slot).side = c.side
+    e = g.r.entry + slot
+    said = gate_say(g, c, TC_CELL_REPEATED, 0 if e.terms == terms else TC_STATUS_REPEATED_OTHER_TERMS)
+    said.side = c.side
     g.repeated += 1
+    if e.answer_kind:
+        complete_answer(said, e.answer_kind, e.answer_status, e.answer_seq, e.answer_ts_ns)
+        return True
+    k = g.turn[slot]
+    if k < g.n_added and g.added[k].slot == slot:
+        g.answer_of[g.n_answers - 1] = k
     return True
 
 
@@ -108,6 +133,8 @@ cdef inline void gate_remember(Admission* g, const tc_command* c, uint32_t tag, 
     a.order_id = c.order_id
     a.account_id = c.account_id
     a.command = <uint32_t>g.n_commands
+    a.answer_kind = 0
+    g.turn[a.slot] = <uint32_t>g.n_added
     g.n_added += 1
 
 
@@ -237,45 +264,38 @@ cdef inline void settle_answers(
     cdef uint64_t k
     cdef uint32_t command
     cdef uint8_t kind
+    cdef Added* x
     cdef Recent* e
-    cdef tc_repeat_event* said
-    if g.n_added:
-        for i in range(n):
-            kind = v[i].kind
-            if kind != TC_EVT_ACCEPTED and kind != TC_EVT_REJECTED:
-                continue
-            command = v[i].in_seq - before - 1
-            while a < g.n_added and g.added[a].command < command:
-                a += 1
-            k = a
-            while k < g.n_added and g.added[k].command == command:
-                e = g.r.entry + g.added[k].slot
-                # A list is refused as a whole, under its own id.
-                if (
-                    e.answer_kind == 0 and e.order_id == g.added[k].order_id
-                    and e.account_id == g.added[k].account_id
-                    and (
-                        v[i].order_id == e.order_id or (
-                            kind == TC_EVT_REJECTED
-                            and (<tc_reject_event*>(v + i)).command_kind == TC_CMD_NEW_ORDER_LIST
-                        )
-                    )
-                ):
-                    e.answer_seq = v[i].seq
-                    e.answer_ts_ns = ts_ns
+    for i in range(n if g.n_added else 0):
+        kind = v[i].kind
+        if kind != TC_EVT_ACCEPTED and kind != TC_EVT_REJECTED:
+            continue
+        command = v[i].in_seq - before - 1
+        while a < g.n_added and g.added[a].command < command:
+            a += 1
+        k = a
+        while k < g.n_added and g.added[k].command == command:
+            x = g.added + k
+            # A list is refused as a whole, under its own id.
+            if x.answer_kind == 0 and (
+                v[i].order_id == x.order_id or (
+                    kind == TC_EVT_REJECTED
+                    and (<tc_reject_event*>(v + i)).command_kind == TC_CMD_NEW_ORDER_LIST
+                )
+            ):
+                x.answer_kind = kind
+                x.answer_status = v[i].status
+                x.answer_seq = v[i].seq
+                # Unless the record itself has pushed it out since.
+                if g.turn[x.slot] == k:
+                    e = g.r.entry + x.slot
                     e.answer_kind = kind
                     e.answer_status = v[i].status
-                k += 1
+                    e.answer_seq = v[i].seq
+                    e.answer_ts_ns = ts_ns
+            k += 1
     for i in range(g.n_answers):
-        if g.answer_slot[i] == <uint32_t>NO_RECENT:
-            continue
-        said = g.answer + i
-        e = g.r.entry + g.answer_slot[i]
-        if e.order_id != said.order_id or e.account_id != said.account_id:
-            continue  # forgotten by the same record: it was larger than the memory of ids
-        said.answer_seq = e.answer_seq
-        said.answer_ts_ns = e.answer_ts_ns
-        said.answer_kind = e.answer_kind
-        said.answer_status = e.answer_status
-        if said.status == 0:
-            said.status = e.answer_status
+        if g.answer_of[i] != <uint32_t>NOT_HERE:
+            x = g.added + g.answer_of[i]
+            if x.answer_kind:
+                complete_answer(g.answer + i, x.answer_kind, x.answer_status, x.answer_seq, ts_ns)

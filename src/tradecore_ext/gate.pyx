@@ -152,7 +152,8 @@ cdef class Gate:
         self.t.touched = <uint32_t*>self.take(max_instruments, sizeof(uint32_t))
         self.a.commands = <tc_command*>self.take(MOST_FRAMES, sizeof(tc_command))
         self.a.answer = <tc_repeat_event*>self.take(MOST_FRAMES, sizeof(tc_repeat_event))
-        self.a.answer_slot = <uint32_t*>self.take(MOST_FRAMES, sizeof(uint32_t))
+        self.a.answer_of = <uint32_t*>self.take(MOST_FRAMES, sizeof(uint32_t))
+        self.a.turn = <uint32_t*>self.take(recent_orders, sizeof(uint32_t))
         self.a.added = <Added*>self.take(MOST_FRAMES, sizeof(Added))
 
     cdef void* take(self, uint64_t count, uint64_t size) except NULL:

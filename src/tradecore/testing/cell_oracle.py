@@ -213,6 +213,7 @@ class NaiveCell:
         """
         answers: list[dict[str, Any]] = []
         passed: list[_Command] = []
+        brought: list[tuple[int, dict[str, Any]]] = []  # also those that are forgotten again
         for raw in _commands(frames):
             command = _Command(raw, ts_ns)
             foreign = command.foreign() if self.config.sessions else None
@@ -231,13 +232,14 @@ class NaiveCell:
                         "said": said,
                         "in_seq": self.engine.in_seq + len(passed) + 1,
                     }
+                    brought.append((key[1], self.orders[key]))
             passed.append(command)
         if not passed:
             return answers, []
         raw_events = bytes(self.engine.apply(b"".join(each.frames for each in passed)))
         events = [raw_events[at : at + _FRAME] for at in range(0, len(raw_events), _FRAME)]
         for event in events:
-            self._answered(event)
+            self._answered(event, brought)
         return answers, events
 
     def _refusal(self, command: _Command, named: int, carried: int) -> dict[str, Any]:
@@ -264,7 +266,7 @@ class NaiveCell:
             "fields": {name: first[name] for name in ("side", "instrument_id")},
         }
 
-    def _answered(self, event: bytes) -> None:
+    def _answered(self, event: bytes, brought: list[tuple[int, dict[str, Any]]]) -> None:
         head = unpack("tc_event", event)
         if head["kind"] not in (EventKind.ACCEPTED, EventKind.REJECTED):
             return
@@ -272,7 +274,7 @@ class NaiveCell:
             head["kind"] == EventKind.REJECTED
             and unpack("tc_reject_event", event)["command_kind"] == CommandKind.NEW_ORDER_LIST
         )
-        for (_, order_id), order in self.orders.items():
+        for order_id, order in brought:
             mine = order_id == head["order_id"] or whole_list
             if mine and order["in_seq"] == head["in_seq"] and "answer" not in order:
                 order["answer"] = {
@@ -287,9 +289,7 @@ class NaiveCell:
         if "frame" in answer:
             return bytes(answer["frame"])
         account_id, order_id = answer["key"]
-        # Forgotten by a later order of the same record: nobody knows the answer any more.
-        known = self.orders.get(answer["key"]) is answer["order"]
-        first = answer["order"].get("answer", {}) if known else {}
+        first = answer["order"].get("answer", {})
         status = first.get("answer_status", 0)
         return pack(
             "tc_repeat_event", kind=CellKind.REPEATED, order_id=order_id, account_id=account_id,
