@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
-from services.testing import real_database, real_servers  # noqa: F401 (fixtures)
+from services.testing import new_database, real_database, real_servers  # noqa: F401 (fixtures)
 
 from tradecore.catalog import Catalog
 from tradecore.errors import ConfigError
@@ -35,6 +36,7 @@ from tradecore_shells.portfolio.store import (
     PORTFOLIO,
     SESSIONS,
     START,
+    TABLES,
     Batch,
     Place,
     PortfolioStore,
@@ -53,13 +55,33 @@ class World:
     dsn: str = ""
 
 
+@pytest.fixture(scope="module")
+def migrated_database(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Lend a database with all tables to this file: making them takes longer than the tests."""
+    servers = request.getfixturevalue("real_servers")
+    with new_database(servers.postgres, f"test_store_{os.getpid()}") as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def emptied_database(migrated_database: str) -> str:
+    async def empty_tables() -> None:
+        db = Postgres(migrated_database)
+        await PostgresStore(db).open(CATALOG)
+        await db.fetch(f"TRUNCATE {', '.join(TABLES)}, consumer_offset, accounts, sessions")
+        await db.close()
+
+    asyncio.run(empty_tables())
+    return migrated_database
+
+
 @pytest.fixture(params=["dictionaries", "postgres", "postgres-staged"])
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     if request.param == "dictionaries":
         store = DictStore()
         yield World(lambda: store)
     else:
-        dsn = request.getfixturevalue("real_database")
+        dsn = request.getfixturevalue("emptied_database")
         rows = 0 if request.param == "postgres-staged" else STAGE_ROWS
         yield World(lambda: PostgresStore(Postgres(dsn), stage_rows=rows), dsn)
 
@@ -351,7 +373,7 @@ def test_broken_connection_is_retryable_and_comes_back(database: str) -> None:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE datname = current_database() AND query LIKE '%sleep(60)' AND state = 'active'"
         )
-        while not await other.fetch(kill):
+        while not await other.fetch(kill):  # noqa: ASYNC110 (nobody tells)
             await asyncio.sleep(0.01)
         with pytest.raises(RetryableError, match="PostgreSQL at"):
             await sleeping
