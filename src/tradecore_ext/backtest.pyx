@@ -13,6 +13,7 @@ from libc.string cimport memcpy, memset
 cimport cython
 
 from tradecore_ext.bt_own cimport (
+    best_of,
     lots_ahead,
     own_id,
     own_slot,
@@ -84,6 +85,21 @@ cdef Flight* depart(Bt* b, Delay* d) noexcept nogil:
 cdef bint sees_directly(const Bt* b) noexcept nogil:
     """Whether what stands in the engine's book now is what the strategy may know."""
     return b.feed_delay.kind == DELAY_CONSTANT and b.feed_delay.constant_ns == 0
+
+
+cdef inline void seen_side(const Bt* b, uint32_t i, uint8_t side, int64_t* px, int64_t* qty) noexcept nogil:
+    """One side of `seen`."""
+    px[0] = qty[0] = 0
+    if i >= b.n_instruments or side < 1 or side > 2 or not b.e.book[i].exists:
+        return
+    if sees_directly(b):
+        best_of(b, i, side - 1, px, qty)
+    elif side == TC_SIDE_BUY:
+        px[0] = b.view[i].bid_px
+        qty[0] = b.view[i].bid_qty
+    else:
+        px[0] = b.view[i].ask_px
+        qty[0] = b.view[i].ask_qty
 
 
 cdef Quote seen(const Bt* b, uint32_t instrument_id) noexcept nogil:
@@ -190,13 +206,15 @@ cdef int32_t bt_replace(void* handle, uint64_t order_id, int64_t px, int64_t qty
 
 cdef int64_t bt_best_px(void* handle, uint32_t instrument_id, uint8_t side) noexcept nogil:
     """Best price of a side as the strategy knows it, 0 none."""
-    cdef Quote q = seen(<Bt*>handle, instrument_id)
-    return q.bid_px if side == TC_SIDE_BUY else q.ask_px
+    cdef int64_t px, qty
+    seen_side(<Bt*>handle, instrument_id, side, &px, &qty)
+    return px
 
 
 cdef int64_t bt_best_qty(void* handle, uint32_t instrument_id, uint8_t side) noexcept nogil:
-    cdef Quote q = seen(<Bt*>handle, instrument_id)
-    return q.bid_qty if side == TC_SIDE_BUY else q.ask_qty
+    cdef int64_t px, qty
+    seen_side(<Bt*>handle, instrument_id, side, &px, &qty)
+    return qty
 
 
 cdef int64_t bt_position(void* handle, uint32_t instrument_id) noexcept nogil:

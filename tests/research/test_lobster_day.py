@@ -50,7 +50,7 @@ def test_engine_holds_the_recorded_book_after_every_time_stamp(
             at = upto
         for side, column in ((2, 0), (1, 2)):
             levels = day.book[row, :, column : column + 2]
-            wanted = [(int(px), int(qty)) for px, qty in levels if qty > 0]
+            wanted = [(int(px) // 100, int(qty)) for px, qty in levels if qty > 0]
             have = [(px, qty) for px, qty, _ in engine.depth(0, side, day.levels)]
             assert have == wanted, f"row {row}, side {side}"
         compared += 1
@@ -121,7 +121,9 @@ def test_books_of_the_run_add_up(recording: Recording) -> None:
     notional = fills["last_px"] * fills["last_qty"]
     assert (fills["cash_delta"] == -sign * notional - fills["fee"]).all()
     assert (np.cumsum(sign * fills["last_qty"]) == fills["position_qty"]).all()
-    by_order = {int(o): int(fills["last_qty"][fills["order_id"] == o].sum()) for o in orders["order_id"]}
+    by_order = {
+        int(o): int(fills["last_qty"][fills["order_id"] == o].sum()) for o in orders["order_id"]
+    }
     assert all(by_order[int(o["order_id"])] == o["cum_qty"] for o in orders)
     leaves = orders["order_qty"] - orders["cum_qty"] - orders["canceled_qty"]
     assert (leaves[orders["ended_ns"] >= 0] == 0).all()

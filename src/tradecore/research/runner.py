@@ -7,6 +7,7 @@ error that names the place and carries the run so far.
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 from typing import Any, Final
 
@@ -20,7 +21,7 @@ from tradecore.research.results import Result
 from tradecore.research.strategy import Strategy, subscriptions
 from tradecore.research.watchdog import Watchdog
 
-__all__ = ["BacktestContext", "backtest"]
+__all__ = ["BacktestContext", "backtest", "run_market"]
 
 FOREVER: Final = (1 << 62) - 1
 _TIMER, _BOOK, _TRADE, _ORDER = 1, 2, 3, 4
@@ -179,6 +180,15 @@ def backtest(
     return _Run(market, strategy).run()
 
 
+def run_market(recording: Recording, strategy: Strategy, setup: Setup) -> Market:
+    """Run a strategy like `backtest`, but return the market instead of the tables made from it."""
+    market = Market(recording, setup, subscriptions(strategy))
+    run = _Run(market, strategy)
+    with Watchdog(setup.max_call_s) as dog, contextlib.suppress(_Stopped):
+        run.loop(dog)
+    return market
+
+
 class _Run:
     """One run in progress."""
 
@@ -196,7 +206,7 @@ class _Run:
         ended = "end of data"
         with Watchdog(self.market.setup.max_call_s) as dog:
             try:
-                self._loop(dog)
+                self.loop(dog)
             except _Stopped:
                 ended = "stopped"
             except StrategyError as error:
@@ -210,7 +220,8 @@ class _Run:
         result.log = list(strategy.notes)
         return result
 
-    def _loop(self, dog: Watchdog) -> None:
+    def loop(self, dog: Watchdog) -> None:
+        """Go on from notice to notice."""
         loop, timers, strategy = self.market.loop, self.context.timers, self.strategy
         wait, note, context = loop.wait, loop.note, self.context
         new = tuple.__new__
