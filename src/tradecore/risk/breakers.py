@@ -8,7 +8,6 @@ want means that somebody else has taken over, and it lets go.
 
 from __future__ import annotations
 
-from collections import deque
 from itertools import pairwise
 from typing import Final
 
@@ -41,7 +40,7 @@ class Breaker(msgspec.Struct, array_like=True):
         Why it tripped.
     """
 
-    prices: deque[tuple[int, int]] = msgspec.field(default_factory=deque)
+    prices: list[tuple[int, int]] = []
     wanted: int = 0
     seen: int = 0
     since_ns: int = 0
@@ -78,12 +77,13 @@ class Breakers(msgspec.Struct):
                 found += _watch(breaker, policy, now_ns, instrument, prices[instrument])
         return found
 
-    def wishes(self) -> list[Wish]:
-        """Return the phases that are wanted, by instrument."""
+    def wishes(self, phases: dict[int, int]) -> list[Wish]:
+        """Return the phases that are wanted and not there, by instrument."""
         return [
             set_phase(instrument, one.wanted, Rule(one.rule))
             for instrument, one in sorted(self.by_instrument.items())
-            if one.wanted and one.wanted != one.seen
+            # The log may show it before the next evaluation looks.
+            if one.wanted not in (0, one.seen, phases.get(instrument))
         ]
 
 
@@ -94,7 +94,7 @@ def _watch(
     window.append((now_ns, px))
     # One price from before the window stays: it is the one that was valid when the window began.
     while len(window) > 1 and window[1][0] <= now_ns - policy.window_ms * _MS:
-        window.popleft()
+        window.pop(0)
     rule, observed, limit = _judge(policy, [px for _, px in window])
     if not rule:
         return []

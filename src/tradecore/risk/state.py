@@ -193,7 +193,7 @@ class RiskState:
 
     def wishes(self) -> list[Wish]:
         """Return the commands that the rules want and the log does not show."""
-        return self._breakers.wishes() + self._limits.wishes(self.facts)
+        return self._breakers.wishes(self.facts.phases) + self._limits.wishes(self.facts)
 
     # --------------------------------------------------------------------------------- what others
     # hear
@@ -292,7 +292,7 @@ class RiskState:
             self.terms.ids.tolist(),
         )
         return [
-            ("risk.head", msgspec.msgpack.Encoder(order="deterministic").encode(head)),
+            ("risk.head", msgspec.msgpack.encode(_in_order(msgspec.to_builtins(head)))),
             ("risk.positions", self.book.positions.table.tobytes()),
             ("risk.balances", self.book.balances.table.tobytes()),
             ("risk.prints", self.book.prints.tobytes()),
@@ -319,6 +319,13 @@ class RiskState:
         self.in_offset, self._due_ns = head.in_offset, head.due_ns
         self.facts, self._breakers, self._limits = head.facts, head.breakers, head.limits
         self._stale = head.stale
+
+
+def _in_order(value: Any) -> Any:
+    """Return plain data with the keys of every dictionary in order."""
+    if isinstance(value, dict):
+        return {key: _in_order(value[key]) for key in sorted(value)}
+    return [_in_order(one) for one in value] if isinstance(value, list) else value
 
 
 def _by_instrument(value: npt.NDArray[np.int64], at: npt.NDArray[np.int64], n: int) -> list[int]:
