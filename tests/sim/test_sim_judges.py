@@ -15,7 +15,7 @@ from tradecore_shells.sim.faults import CLASSES, Faults
 from tradecore_shells.sim.log import Broker
 from tradecore_shells.sim.loop import SimLoop
 from tradecore_shells.sim.mutants import BUGS, hunt
-from tradecore_shells.sim.oracles import numbered_frames
+from tradecore_shells.sim.numbered import numbered_frames
 from tradecore_shells.sim.orders import orders_once
 
 SOURCE = 1 << 28

@@ -159,6 +159,12 @@ class Chaos:
         if any(len(snapshots) < 2 for snapshots in kept):
             return False
         floor = min(min(snapshots.values()) for snapshots in kept)
+        if self._world.risk:
+            # Risk reads the commands behind executions again from where its own state ends.
+            saved = self.intact(self._world.risk_disk)
+            if len(saved) < 2:
+                return False
+            floor = min(floor, self._world.offset_of_execution(min(saved.values()) + 1))
         before = self._world.broker.partition(TRADING_COMMANDS, self._world.partition).start
         self._world.broker.forget(TRADING_COMMANDS, self._world.partition, floor)
         return floor > before

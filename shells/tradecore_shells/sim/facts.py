@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from tradecore.codes import EventKind
 
-__all__ = ["BATCH", "REPEATED", "Event", "Facts"]
+__all__ = ["BATCH", "REPEATED", "Event", "Facts", "read_event"]
 
 BATCH: Final = 32
 REPEATED: Final = 33

@@ -19,7 +19,7 @@ from tradecore_shells.plumbing.ports import EXECUTIONS, TRADING_COMMANDS
 from tradecore_shells.sim.builds import EPOCH_KNOWN
 from tradecore_shells.sim.chaos import Chaos
 from tradecore_shells.sim.facts import Facts
-from tradecore_shells.sim.oracles import numbered_frames
+from tradecore_shells.sim.numbered import numbered_frames
 
 if TYPE_CHECKING:
     from tradecore_shells.sim.nodes import Node

@@ -9,49 +9,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tradecore.envelope import decode
 from tradecore_shells.plumbing.ports import EXECUTIONS, MARKET_DATA
 from tradecore_shells.sim.books import books_differ
 from tradecore_shells.sim.facts import Facts
+from tradecore_shells.sim.numbered import numbered_frames
 from tradecore_shells.sim.orders import orders_once
 from tradecore_shells.sim.replayed import Replay
+from tradecore_shells.sim.watched import risk_differs
 
 if TYPE_CHECKING:
-    from tradecore_shells.sim.log import Broker
     from tradecore_shells.sim.world import World
 
-__all__ = ["judge", "numbered_frames"]
-
-_FRAME = 64
-
-
-def numbered_frames(
-    broker: Broker, topic: str, partition: int, source: int
-) -> tuple[list[bytes], list[str]]:
-    """Return the frames of a numbered topic in order of their numbers, from 1, and what is wrong.
-
-    Whatever was written twice must be the same both times, no number may be missing, and none may
-    come before the one in front of it: a reader would have stopped there.
-    """
-    known: dict[int, bytes] = {}
-    wrong: list[str] = []
-    for offset, (_, payload) in enumerate(broker.partition(topic, partition).all):
-        envelope = decode(payload)
-        if envelope.source != source:
-            wrong.append(f"O2 {topic} offset {offset}: source {envelope.source:#x}")
-        if envelope.first_seq > (top := max(known, default=0)) + 1:
-            wrong.append(f"O2 {topic} offset {offset}: {envelope.first_seq} comes behind {top}")
-        frames = bytes(envelope.frames)
-        for index in range(0, len(frames), _FRAME):
-            seq = envelope.first_seq + index // _FRAME
-            frame = frames[index : index + _FRAME]
-            if known.setdefault(seq, frame) != frame:
-                wrong.append(f"O2 {topic} offset {offset}: frame {seq} differs from its repetition")
-    top = max(known, default=0)
-    missing = [seq for seq in range(1, top + 1) if seq not in known]
-    if missing:
-        wrong.append(f"O2 {topic}: {len(missing)} numbers are missing, the first is {missing[0]}")
-    return [known[seq] for seq in sorted(known)], wrong[:3]
+__all__ = ["judge"]
 
 
 def judge(world: World) -> list[str]:
@@ -72,6 +41,7 @@ def judge(world: World) -> list[str]:
     wrong += facts.liquidation_shrinks()
     wrong += orders_once(world.journal, facts)
     wrong += books_differ(world, facts, replay)
+    wrong += risk_differs(world, held[EXECUTIONS], facts)
     return wrong
 
 

@@ -15,6 +15,8 @@ from typing import Any, Final
 
 from tradecore.cell import CellConfig, end_seq
 from tradecore.engine import EngineConfig
+from tradecore.risk import risk_source
+from tradecore.risk.policy import BreakerPolicy, MarkPolicy
 from tradecore.storage import SnapshotStore
 from tradecore_shells.plumbing.memory import MemoryCache
 from tradecore_shells.plumbing.observe import NoMetrics
@@ -23,16 +25,20 @@ from tradecore_shells.plumbing.snapshots import DirectSnapshots
 from tradecore_shells.portfolio.config import PortfolioSettings
 from tradecore_shells.portfolio.service import PortfolioService
 from tradecore_shells.portfolio.store import PORTFOLIO
+from tradecore_shells.risk.config import LimitSettings, RiskSettings
+from tradecore_shells.risk.service import RiskService
 from tradecore_shells.sim.books import cache_differs
 from tradecore_shells.sim.builds import OldBuildLog
 from tradecore_shells.sim.chaos import Chaos
 from tradecore_shells.sim.clients import Journal, Operator, Trader
 from tradecore_shells.sim.clock import SimClock
 from tradecore_shells.sim.disk import Disk, SimFiles
+from tradecore_shells.sim.facts import BATCH, read_event
 from tradecore_shells.sim.faults import Faults
 from tradecore_shells.sim.log import Broker, SimLog
 from tradecore_shells.sim.loop import Process, SimLoop, Stuck
 from tradecore_shells.sim.nodes import Node, Supervisor
+from tradecore_shells.sim.numbered import numbered_frames
 from tradecore_shells.sim.remote import Database, SimCache, SimStore, Wire
 from tradecore_shells.sim.venue import CATALOG
 from tradecore_shells.trading.config import TradingSettings
@@ -109,6 +115,9 @@ class World:
         self.database = Database()
         self.cache = MemoryCache()
         self._add_portfolio()
+        self.risk_disk = Disk(self.loop, self.faults, seed + 2_000_003)
+        self.risk_settings: RiskSettings | None = None
+        self._add_risk()
         self.traders: list[Trader] = []
         self.operator: Operator | None = None
         self.chaos = Chaos(self)
@@ -208,6 +217,51 @@ class World:
 
         return Node(name, build)
 
+    def _add_risk(self) -> None:
+        rng = self.rng
+        if rng.random() < 0.3:
+            return
+        self.risk_settings = RiskSettings(
+            snapshot_every_s=rng.uniform(0.2, 1.0),
+            fetch_bytes=rng.choice((1, 5_000, 4 << 20, 4 << 20)),
+            queue_bytes=rng.choice((1, 8 << 20)),
+            resend_s=rng.choice((0.2, 0.6)),
+            refused_s=0.5,
+            report_s=1e9,
+            retry_s=rng.choice((3.0, 30.0)),
+            evaluate_ms=rng.choice((20, 100)),
+            marks=MarkPolicy(step_ppm=rng.choice((5_000, 100_000)), refresh_ms=300),
+            breakers=BreakerPolicy(
+                move_ppm=rng.choice((0, 8_000, 50_000)), window_ms=500, halt_ms=200, auction_ms=200
+            ),
+            limits=LimitSettings(
+                group_drawdown=rng.choice(("0", "500")),
+                firm_drawdown=rng.choice(("0", "0", "5000")),
+                window_s=1,
+                account_gross=rng.choice(("0", "20000")),
+                firm_gross=rng.choice(("0", "0", "100000")),
+            ),
+        )
+        for name in ("risk-a", "risk-b")[: rng.choice((1, 1, 2))]:
+            self.supervisor.add(self._risk_node(name, self.risk_settings))
+
+    def _risk_node(self, name: str, settings: RiskSettings) -> Node:
+        pace = self.rng.choice((1.0, 15.0))
+
+        def build(process: Process, life: int) -> Any:
+            files = SimFiles(self.risk_disk, process)
+            return RiskService(
+                settings,
+                catalog=CATALOG,
+                partition=PARTITION,
+                log=self.connect(process, pace=pace),
+                clock=self.clock(),
+                metrics=NoMetrics(),
+                snapshots=SnapshotStore(SNAPSHOTS, source=risk_source(PARTITION), ops=files),
+            )
+
+        return Node(name, build, self.risk_disk)
+
     def _wire(self, process: Process) -> Wire:
         return Wire(self.loop, self.faults, process, self.next_seed())
 
@@ -215,6 +269,11 @@ class World:
     def portfolio(self) -> list[Node]:
         """The nodes that keep positions."""
         return [node for node in self.supervisor.nodes if node.name.startswith("portfolio")]
+
+    @property
+    def risk(self) -> list[Node]:
+        """The nodes that watch."""
+        return [node for node in self.supervisor.nodes if node.name.startswith("risk")]
 
     @property
     def trading(self) -> list[Node]:
@@ -345,9 +404,12 @@ class World:
             place = await self.database.store.place(PORTFOLIO, PARTITION)
             if self.supervisor.violations:
                 return False
-            if place.next_seq >= end and not cache_differs(self):
+            behind = [node.name for node in self.risk if node.service.state.seq < end]
+            if place.next_seq >= end and not behind and not cache_differs(self):
                 return True
-        self.violations.append(f"liveness: the database is at {place.next_seq} of {end}")
+        self.violations.append(
+            f"liveness: the database is at {place.next_seq} of {end}; behind: {behind}"
+        )
         self.violations += cache_differs(self)
         return False
 
@@ -364,6 +426,12 @@ class World:
                 self._states.append((cell.next_offset, cell.state_hash(), node.name))
                 if node is self.primary:
                     self.drained_to = cell.next_offset
+
+    def offset_of_execution(self, seq: int) -> int:
+        """Return the offset of the command record whose batch holds a frame of executions."""
+        frames, _ = numbered_frames(self.broker, EXECUTIONS, PARTITION, CELL_SOURCE)
+        heads = [read_event(frame) for frame in frames[:seq]]
+        return max((head.body[1] for head in heads if head.kind == BATCH), default=0)
 
     def states(self) -> list[tuple[int, str, str]]:
         """Return every state that is known: (offset behind it, hash, whose)."""
