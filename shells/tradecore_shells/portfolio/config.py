@@ -63,7 +63,7 @@ class PortfolioSettings(Settings, frozen=True, kw_only=True):
     mark: MarkRule = "mid"
     mark_every_s: Positive = 1.0
     cache_every_s: Positive = 0.05
-    cache_batch: Count = 2000
+    cache_batch: Count = 500
     cache_refresh_s: Seconds = 300.0
     retry_s: Positive = 30.0
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 from tradecore.catalog import Catalog
 from tradecore.cell import FrameReader, Position, StreamError, source_of
 from tradecore.portfolio.document import document_of, encode_document, portfolio_key
-from tradecore.portfolio.equity import warm_up
+from tradecore.portfolio.equity import BULK_ROWS, warm_up
 from tradecore.portfolio.marks import Marks
 from tradecore.portfolio.terms import Terms
 from tradecore_shells.plumbing.observe import MetricsPort, event
@@ -132,12 +132,12 @@ class PortfolioService:
             The sentence says why; a new start continues where the store stands.
         """
         budget = self._settings.retry_s
-        if self._settings.equity_every_s:
-            warm_up()
         await retrying(
             lambda: self._store.open(self._catalog), "opening the database", budget_s=budget
         )
         await self.writer.load()
+        if self._settings.equity_every_s and len(self.writer.book.positions) >= BULK_ROWS:
+            await asyncio.to_thread(warm_up)
         self._marks.note_last(self.writer.book.last_px)
         self.state = "running"
         event(
@@ -233,7 +233,7 @@ class PortfolioService:
             behind = max(0, bounds.end - self.writer.place.next_offset)
             labels = {"topic": EXECUTIONS, "partition": str(self._partition)}
             self._metrics.set("lag_records", behind, **labels)
-            self._metrics.set("portfolio_users", len(self.writer.book.users()))
+            self._metrics.set("portfolio_positions", len(self.writer.book.positions))
 
 
 async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:

@@ -1,14 +1,15 @@
 """What everybody is worth, in one asset, at given prices: the equity curve's points.
 
 Every balance is valued by the trade price of a spot instrument between its asset and the reporting
-asset, each rounded down to the unit once; profit of linear positions comes from the marking kernel
-and is valued the same way. What no price says anything about is left out and counted.
+asset, each rounded down to the unit once. Profit of linear positions is marked, by the compiled
+kernel where they are many, and valued the same way. What no price says anything about is left out
+and counted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -17,7 +18,13 @@ from tradecore.portfolio.columns import EQUITY, Table, empty, table_of
 from tradecore.portfolio.fold import group_by
 from tradecore.portfolio.terms import IntArray, Terms
 
-__all__ = ["Rate", "rates_to", "sample_times", "value_book", "warm_up"]
+__all__ = ["BULK_ROWS", "Rate", "rates_to", "sample_times", "value_book", "warm_up"]
+
+BULK_ROWS: Final = 20_000
+"""Positions from which compiling the marking kernel pays: Python marks so many in 10 ms."""
+
+UNMARKED: Final = -(1 << 63)
+"""As `tradecore.kernels.marking.UNMARKED`: the one int64 that is no sum of money."""
 
 
 class Rate(NamedTuple):
@@ -85,25 +92,45 @@ def _valued(amount: IntArray, asset: IntArray, rates: dict[int, Rate]) -> tuple[
     return value, unpriced
 
 
-def _profit(book: Book, terms: Terms, px: Mapping[int, int]) -> tuple[Table, IntArray, IntArray]:
-    """Return linear positions with their unrealised profit, and 1 where it is not known."""
-    # Here and not above: compiled kernels are for those who mark.
-    from tradecore.kernels.marking import UNMARKED, mark_positions
+def _mark_few(qty: IntArray, cost: IntArray, lot: list[int]) -> IntArray:
+    """Mark positions one by one; `UNMARKED` where the result does not fit int64."""
+    amounts = [
+        held * value - paid
+        for held, paid, value in zip(qty.tolist(), cost.tolist(), lot, strict=True)
+    ]
+    fits = [amount if -(1 << 63) < amount < 1 << 63 else UNMARKED for amount in amounts]
+    return np.array(fits, dtype=np.int64)
 
-    rows = book.positions.table
-    at = terms.find(rows["instrument_id"])
-    linear = terms.linear[at]
-    rows, at = rows[linear], at[linear]
-    prices = np.array([px.get(i, 0) for i in terms.ids.tolist()], dtype=np.int64)
-    marked = mark_positions(
+
+def _mark_many(rows: Table, at: IntArray, prices: IntArray, terms: Terms) -> IntArray:
+    # Here and not above: compiled kernels are for those who mark in bulk.
+    from tradecore.kernels.marking import mark_positions
+
+    return mark_positions(
         np.ascontiguousarray(rows["qty"]),
         np.ascontiguousarray(rows["cost"]),
         at.astype(np.uint32),
         prices,
         terms.multiplier,
-    )
-    unknown = (marked.pnl == UNMARKED) | ((prices[at] == 0) & (rows["qty"] != 0))
-    return rows, np.where(unknown, 0, marked.pnl), unknown.astype(np.int64)
+    ).pnl
+
+
+def _profit(
+    book: Book, terms: Terms, px: Mapping[int, int], bulk_rows: int
+) -> tuple[Table, IntArray, IntArray]:
+    """Return linear positions with their unrealised profit, and 1 where it is not known."""
+    rows = book.positions.table
+    at = terms.find(rows["instrument_id"])
+    linear = terms.linear[at]
+    rows, at = rows[linear], at[linear]
+    prices = np.array([px.get(i, 0) for i in terms.ids.tolist()], dtype=np.int64)
+    if len(rows) >= bulk_rows:
+        pnl = _mark_many(rows, at, prices, terms)
+    else:
+        lots = [px.get(row.instrument_id, 0) * row.multiplier for row in terms.rows]
+        pnl = _mark_few(rows["qty"], rows["cost"], [lots[i] for i in at.tolist()])
+    unknown = (pnl == UNMARKED) | ((prices[at] == 0) & (rows["qty"] != 0))
+    return rows, np.where(unknown, 0, pnl), unknown.astype(np.int64)
 
 
 def warm_up() -> None:
@@ -115,7 +142,13 @@ def warm_up() -> None:
 
 
 def value_book(
-    book: Book, terms: Terms, px: Mapping[int, int], *, asset_id: int, ts_ns: int
+    book: Book,
+    terms: Terms,
+    px: Mapping[int, int],
+    *,
+    asset_id: int,
+    ts_ns: int,
+    bulk_rows: int = BULK_ROWS,
 ) -> Table:
     """Return the equity of every user of a book.
 
@@ -129,6 +162,8 @@ def value_book(
         What everything is valued in.
     ts_ns : int
         The moment, copied into the rows.
+    bulk_rows : int
+        From so many linear positions on the compiled kernel marks them.
 
     Returns
     -------
@@ -137,12 +172,12 @@ def value_book(
 
     Notes
     -----
-    O(n log n) in rows of the book; marking itself runs in the compiled kernel.
+    O(n log n) in rows of the book. The first bulk call compiles the kernel; see `warm_up`.
     """
     rates = rates_to(asset_id, terms, px)
     balances = book.balances.table
     cash, no_cash = _valued(balances["amount"], balances["asset_id"], rates)
-    linear, profit, no_mark = _profit(book, terms, px)
+    linear, profit, no_mark = _profit(book, terms, px, bulk_rows)
     quote = terms.quote_asset[terms.find(linear["instrument_id"])]
     upnl, no_rate = _valued(profit, quote, rates)
     user = np.concatenate((balances["user_id"], linear["user_id"]))

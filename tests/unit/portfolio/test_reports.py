@@ -126,7 +126,8 @@ def test_rates_go_through_instruments_in_both_directions() -> None:
     assert rates == {0: Rate(1, 1), 2: Rate(1200, 100), 3: Rate(50, 600)}
 
 
-def test_equity_by_hand() -> None:
+@pytest.mark.parametrize("bulk_rows", [0, 100])
+def test_equity_by_hand(bulk_rows: int) -> None:
     """Cash 1,000, 250 EUR units at 12 each, BTC without a price, a long of 3 from 60 at 25."""
     perp = InstrumentTerms(8, 1, 0, 1, 0, True)
     terms = Terms([SPOT_EUR, SPOT_BTC, perp])
@@ -139,9 +140,10 @@ def test_equity_by_hand() -> None:
     positions["instrument_id"], positions["qty"], positions["cost"] = 8, 3, 60
     book.balances.apply(balances)
     book.positions.apply(positions)
-    row = value_book(book, terms, {5: 120, 8: 25}, asset_id=0, ts_ns=77)
+    how = {"asset_id": 0, "ts_ns": 77, "bulk_rows": bulk_rows}
+    row = value_book(book, terms, {5: 120, 8: 25}, **how)
     assert row.tolist() == [(9, 4, 77, 0, 1000 + 3000, 15, 4015, 1, 3)]
-    unmarked = value_book(book, terms, {5: 120}, asset_id=0, ts_ns=77)
+    unmarked = value_book(book, terms, {5: 120}, **how)
     assert unmarked[["upnl", "unpriced"]].tolist() == [(0, 2)]
 
 
@@ -173,6 +175,25 @@ def test_values_beyond_64_bits_on_the_way_are_exact() -> None:
     book.balances.apply(balances)
     row = value_book(book, terms, {1: 12_345}, asset_id=0, ts_ns=0)
     assert row["cash"].tolist() == [(10**16 + 1) * 12_345 * 10**6 // 10**12]
+
+
+def test_kernel_marks_like_one_by_one() -> None:
+    draw = random.Random(3)
+    perp = InstrumentTerms(8, 1, 0, 1000, 0, True)
+    terms = Terms([perp])
+    book = Book()
+    rows = np.zeros(500, book.positions.table.dtype)
+    rows["user_id"] = rows["account_id"] = np.arange(500)
+    rows["instrument_id"] = 8
+    rows["qty"] = [draw.choice((0, 5, -7, 1 << 50, -(1 << 56))) for _ in rows]
+    rows["cost"] = [draw.choice((0, 12, -(1 << 61), 1 << 62)) for _ in rows]
+    book.positions.apply(rows)
+    for px in (0, 1, 12_345, 1 << 40):
+        values = [
+            value_book(book, terms, {8: px}, asset_id=0, ts_ns=1, bulk_rows=bulk).tolist()
+            for bulk in (0, 1000)
+        ]
+        assert values[0] == values[1]
 
 
 @pytest.mark.parametrize(
