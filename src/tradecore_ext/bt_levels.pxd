@@ -212,21 +212,37 @@ cdef inline void trade_print(Bt* b, uint32_t i, uint8_t side, int64_t px, int64_
     join(b, i, side, px, qty, TC_TIF_IOC)
 
 
+cdef inline int64_t lots_traded(const Bt* b) noexcept nogil:
+    """Lots of the fills of the last call of the engine."""
+    cdef uint64_t k
+    cdef int64_t lots = 0
+    for k in range(b.e.n_out):
+        if b.e.out[k].kind == TC_EVT_FILL:
+            lots += (<const tc_fill_event*>(b.e.out + k)).last_qty
+    return lots
+
+
 cdef inline void bar_point(Bt* b, uint32_t i, int64_t px, int64_t qty) noexcept nogil:
     """The price is at `px`: own orders that it went through trade; then others quote one tick around it."""
     cdef int64_t tick = b.e.book[i].spec.tick
     cdef int64_t through = 0 if b.queue_model == QUEUE_OPTIMISTIC else tick
+    cdef int64_t sold, bought
     set_best(b, i, TC_SIDE_BUY, 0, 0)
     set_best(b, i, TC_SIDE_SELL, 0, 0)
     if qty < 1:
         return
+    sold = bought = 0
     if b.n_resting:
         join(b, i, TC_SIDE_SELL, px + through, qty, TC_TIF_IOC)
+        sold = lots_traded(b)
         if px > through:
             join(b, i, TC_SIDE_BUY, px - through, qty, TC_TIF_IOC)
-    if px > tick:
-        join(b, i, TC_SIDE_BUY, px - tick, qty, TC_TIF_GTC)
-    join(b, i, TC_SIDE_SELL, px + tick, qty, TC_TIF_GTC)
+            bought = lots_traded(b)
+    # What went to own orders is not offered once more.
+    if px > tick and qty > bought:
+        join(b, i, TC_SIDE_BUY, px - tick, qty - bought, TC_TIF_GTC)
+    if qty > sold:
+        join(b, i, TC_SIDE_SELL, px + tick, qty - sold, TC_TIF_GTC)
 
 
 cdef inline void run_bar(Bt* b, const BarFrame* f) noexcept nogil:

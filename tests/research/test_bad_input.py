@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from research.flow_builder import BUY, SELL, Flow
 
+from research.flow_builder import BUY, SELL, Flow
 from tradecore.errors import ConfigError, DataError
 from tradecore.research import (
     LookaheadError,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from research.flow_builder import BUY, SELL, Flow
 
+from research.flow_builder import BUY, SELL, Flow
 from tradecore.errors import ConfigError
 from tradecore.research import Latency, LookaheadError, Strategy, StrategyError, backtest
 from tradecore.research import latency as models

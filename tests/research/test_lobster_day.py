@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from shared_data import shared
 
 import tradecore as tc
+from shared_data import shared
 from tradecore.data.flows import instrument_frames
 from tradecore.data.lobster import read_lobster
 from tradecore.research import Recording, Strategy, backtest

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from research.flow_builder import BUY, SELL, Flow
 
+from research.flow_builder import BUY, SELL, Flow
 from tradecore.research import OrderState, Strategy, backtest
 
 

@@ -13,10 +13,23 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tradecore.research.compiled import run_compiled
     from tradecore.research.context import Book, Context, Fill, OrderUpdate, Trade
+    from tradecore.research.convert import (
+        Source,
+        from_itch,
+        from_journal,
+        from_lobster,
+        from_workload,
+        record,
+    )
+    from tradecore.research.convert_dbn import from_dbn
+    from tradecore.research.convert_levels import coarser, from_bars, from_binance, from_quotes
+    from tradecore.research.counterfactual import Fork, Outcome, Replay, replay
     from tradecore.research.errors import LookaheadError, StrategyError
+    from tradecore.research.events import open_events, write_events
     from tradecore.research.fidelity import QueueModel
     from tradecore.research.latency import Delay, Latency
     from tradecore.research.market import Market, Setup
+    from tradecore.research.parity import Certificate, certify
     from tradecore.research.recording import InstrumentInfo, Recording
     from tradecore.research.records import OrderState
     from tradecore.research.results import Result, RunInfo, read_result
@@ -28,10 +41,16 @@ if TYPE_CHECKING:
 _HOME = {
     "compiled": "run_compiled",
     "context": "Book Context Fill OrderUpdate Trade",
+    "convert": "Source from_itch from_journal from_lobster from_workload record",
+    "convert_dbn": "from_dbn",
+    "convert_levels": "coarser from_bars from_binance from_quotes",
+    "counterfactual": "Fork Outcome Replay replay",
     "errors": "LookaheadError StrategyError",
+    "events": "open_events write_events",
     "fidelity": "QueueModel",
     "latency": "Delay Latency",
     "market": "Market Setup",
+    "parity": "Certificate certify",
     "recording": "InstrumentInfo Recording",
     "records": "OrderState",
     "results": "Result RunInfo read_result",
@@ -43,27 +62,46 @@ _MODULE_OF = {name: module for module, names in _HOME.items() for name in names.
 
 __all__ = [
     "Book",
+    "Certificate",
     "Context",
     "Delay",
     "Fill",
+    "Fork",
     "InstrumentInfo",
     "Latency",
     "LookaheadError",
     "Market",
     "OrderState",
     "OrderUpdate",
+    "Outcome",
     "QueueModel",
     "Recording",
+    "Replay",
     "Result",
     "RunInfo",
     "Series",
     "Setup",
+    "Source",
     "Strategy",
     "StrategyError",
     "Trade",
     "backtest",
+    "certify",
+    "coarser",
+    "from_bars",
+    "from_binance",
+    "from_dbn",
+    "from_itch",
+    "from_journal",
+    "from_lobster",
+    "from_quotes",
+    "from_workload",
+    "open_events",
     "read_result",
+    "record",
+    "replay",
     "run_compiled",
+    "write_events",
 ]
 
 
