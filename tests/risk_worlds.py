@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-from portfolio_worlds import CATALOG, PERP, SIZES, USD, ListLog, StillClock
 
+from portfolio_worlds import CATALOG, PERP, SIZES, USD, ListLog, StillClock
 from tradecore import dtypes
+from tradecore.catalog import Catalog
 from tradecore.cell import Batch, Cell, CellConfig, FrameReader, Position, time_command
 from tradecore.codes import CommandKind
 from tradecore.envelope import decode, encode, seal
@@ -65,7 +66,8 @@ class Metered(NoMetrics):
 class RiskWorld:
     """A cell that applies whatever stands in the log, as soon as somebody says so."""
 
-    def __init__(self) -> None:
+    def __init__(self, catalog: Catalog = CATALOG) -> None:
+        self.catalog = catalog
         self.log = TimedLog()
         self.cell = Cell(CellConfig(engine=SIZES, recent_orders=1024))
         self._ids = 0
@@ -92,7 +94,7 @@ class RiskWorld:
 
     def open(self, groups: dict[int, int], cash: int = 10**15) -> None:
         """Define the instruments, open accounts with their groups and the same money for each."""
-        self.send(*(spec.to_frame() for spec in CATALOG.instruments))
+        self.send(*(spec.to_frame() for spec in self.catalog.instruments))
         for account, group in groups.items():
             self.send(
                 build.admin(CommandKind.ACCOUNT, account_id=account, group_id=group),
@@ -181,7 +183,7 @@ class RiskWorld:
         store = SnapshotStore(folder, source=SOURCE) if folder else None
         return RiskService(
             settings,
-            catalog=CATALOG,
+            catalog=self.catalog,
             partition=0,
             log=log or self.log,
             clock=StillClock(),
@@ -191,9 +193,12 @@ class RiskWorld:
 
     async def settle(self, *services: RiskService) -> None:
         """Wait until every service has read everything and nobody sends any more."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(5):
             quiet = 0
             while quiet < 5:
+                for one in services:
+                    if (task := Running.tasks[one]).done():
+                        task.result()
                 behind = any(
                     one.state.offset < len(self.log.of(EXECUTIONS)) or one.status != "running"
                     for one in services
@@ -211,14 +216,17 @@ class RiskWorld:
 class Running:
     """Services that run while a block does."""
 
+    tasks: ClassVar[dict[RiskService, asyncio.Task[None]]] = {}
+
     def __init__(self, *services: RiskService) -> None:
         self.services = services
 
     async def __aenter__(self) -> tuple[RiskService, ...]:
-        self._tasks = [asyncio.create_task(one.run()) for one in self.services]
+        self.tasks.update({one: asyncio.create_task(one.run()) for one in self.services})
         return self.services
 
     async def __aexit__(self, *error: object) -> None:
         for one in self.services:
             one.stop()
-        await asyncio.gather(*self._tasks, return_exceptions=error[0] is not None)
+        tasks = [self.tasks.pop(one) for one in self.services]
+        await asyncio.gather(*tasks, return_exceptions=error[0] is not None)
