@@ -64,7 +64,8 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     hidden = len(findings.differences) - args.show
     if hidden > 0:
         screen.line(f"  and {hidden:,} more")
-    screen.error(f"{len(findings.differences):,} differences")
+    count = len(findings.differences)
+    screen.error(f"{count:,} difference{'s' if count > 1 else ''}")
     return 1
 
 
