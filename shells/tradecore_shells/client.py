@@ -128,11 +128,13 @@ class Client:
         self._reading: asyncio.Task[None] | None = None
         self._failure: Exception | None = None
         # By offset: what became of the records that were sent, and batches heard while appends are
-        # under way, whose records may turn out to be ours.
+        # under way, whose records may turn out to be ours. An append can only get an offset behind
+        # what had been heard when it began, so that much of `_early` can be forgotten.
         self._outcomes: dict[int, asyncio.Future[Batch]] = {}
         self._early: dict[int, Batch] = {}
+        self._heard = -1
+        self._begun: dict[asyncio.Future[Batch], int] = {}
         self._numbered: dict[int, asyncio.Future[Batch]] = {}
-        self._under_way = 0
         self._turn = asyncio.Lock()
 
     # ---------------------------------------------------------------------------- begin and end
@@ -230,11 +232,11 @@ class Client:
         if self._source:
             # Whichever append of it reaches the cell first.
             self._numbered[sealed.first_seq] = outcome
-        self._under_way += 1
+        self._begun[outcome] = self._heard
         try:
             offset = await (self._patiently(append) if may_repeat else append())
         finally:
-            self._under_way -= 1
+            del self._begun[outcome]
         if offset in self._early and not outcome.done():
             outcome.set_result(self._early.pop(offset))
         elif self._failure is not None:
@@ -316,8 +318,6 @@ class Client:
             self._fail(error)
 
     def _hear(self, batches: Iterable[Batch]) -> None:
-        if not self._under_way:
-            self._early.clear()
         for batch in batches:
             outcome = self._outcomes.get(batch.in_offset)
             if self._source and batch.in_source == self._source:
@@ -325,10 +325,17 @@ class Client:
             if outcome is not None:
                 if not outcome.done():
                     outcome.set_result(batch)
-            elif self._under_way:
+            elif self._begun:
                 self._early[batch.in_offset] = batch
+            self._heard = batch.in_offset
             if len(self.orders) and len(batch.events):
                 self._hear_own(batch)
+        # The oldest append under way stands first in `_begun`, the oldest batch in `_early`.
+        floor = next(iter(self._begun.values()), self._heard)
+        for offset in list(self._early):
+            if offset > floor:
+                break
+            del self._early[offset]
 
     def _hear_own(self, batch: Batch) -> None:
         events = batch.events

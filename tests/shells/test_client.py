@@ -220,6 +220,30 @@ def test_client_keeps_what_it_heard_before_the_acknowledgement(tmp_path: Path) -
     play(tmp_path, body)
 
 
+def test_client_that_always_has_appends_under_way_forgets_what_is_not_its_own(
+    tmp_path: Path,
+) -> None:
+    async def body(log: FileLog) -> None:
+        late, other = LateAnswers(log), new_client(log, 2, 200)
+        client = new_client(late, 1, 100)
+        await client.start()
+        await other.start()
+        deposit = Deposit(account_id=1, asset="USD", amount="1")
+        for _ in range(20):
+            late.go.clear()
+            asking = asyncio.create_task(client.ask(deposit))
+            for _ in range(5):
+                await other.ask(deposit)
+            late.go.set()
+            following = asyncio.create_task(client.ask(deposit))
+            await asyncio.gather(asking, following)
+            assert len(client._early) <= 12
+        await client.close()
+        await other.close()
+
+    play(tmp_path, body)
+
+
 def test_client_does_not_repeat_a_deposit_unless_it_numbers_its_envelopes(tmp_path: Path) -> None:
     async def body(log: FileLog) -> None:
         deposit = Deposit(account_id=1, asset="USD", amount="5")

@@ -137,9 +137,7 @@ class FileLog:
         """
         place = self._at(topic, partition)
         await place.ready()
-        return await asyncio.get_running_loop().run_in_executor(
-            self._threads, place.drop_before, offset
-        )
+        return await place.drop_before(offset)
 
     async def topics(self) -> dict[str, int]:
         """Return the topics that exist and their numbers of partitions (the highest one + 1)."""
@@ -180,8 +178,8 @@ class FileLog:
 class _Partition:
     """One folder: a queue of appends, the task that commits them, and who waits for records.
 
-    Everything runs on the loop but `_open`, `_commit` and `drop_before`; of the first two at most
-    one runs at a time, since the committing task awaits them.
+    Everything runs on the loop but `_open` and `_commit`, of which at most one runs at a time since
+    the committing task awaits them, and the removal of old files.
     """
 
     def __init__(
@@ -330,10 +328,14 @@ class _Partition:
             raise FatalError(str(error)) from error
         return [Record(seq - 1, ts_ns, payload) for seq, ts_ns, payload in found]
 
-    def drop_before(self, offset: int) -> int:
-        """Remove old files, in a thread."""
+    async def drop_before(self, offset: int) -> int:
+        """Remove old files, in a thread. Raises FatalError."""
+
+        def drop() -> int:
+            return drop_before(self._folder, offset + 1, ops=self._ops)
+
         try:
-            dropped = drop_before(self._folder, offset + 1, ops=self._ops)
+            dropped = await asyncio.get_running_loop().run_in_executor(self._threads, drop)
             self._reader.refresh()
         except (JournalError, OSError) as error:
             raise FatalError(str(error)) from error

@@ -176,6 +176,8 @@ class KafkaLog:
         if self._closed:
             return
         self._closed = True
+        if self._starting is not None and not self._starting.done():
+            self._starting.cancel()  # a broker that does not answer must not hold up the end
         for writer in self._writers.values():
             await writer.finish()
         for reader in self._readers.values():
@@ -190,7 +192,12 @@ class KafkaLog:
     async def _started(self) -> None:
         if self._starting is None or (self._starting.done() and _failed(self._starting)):
             self._starting = asyncio.create_task(self.backend.start())
-        await asyncio.shield(self._starting)
+        try:
+            await asyncio.shield(self._starting)
+        except asyncio.CancelledError:
+            if self._closed and self._starting.cancelled():
+                raise FatalError(f"{self.backend.where}: the log is closed") from None
+            raise
 
     async def reach(self, topic: str, partition: int) -> None:
         """Return when the broker answers and has the partition.

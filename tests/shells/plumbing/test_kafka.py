@@ -52,6 +52,7 @@ class FakeBackend:
         self.go.set()
         self.starts = 0
         self.down = 0
+        self.hangs = False
         self.topics = {"t": 2}
         self.error: Exception | None = None
         self.seeks: list[int] = []
@@ -61,6 +62,8 @@ class FakeBackend:
 
     async def start(self) -> None:
         self.starts += 1
+        if self.hangs:
+            await asyncio.Event().wait()
         if self.starts <= self.down:
             raise RetryableError(f"no Kafka broker answers at {self.where}")
 
@@ -231,6 +234,20 @@ def test_kafka_reader_whose_call_failed_seeks_again() -> None:
         found = await log.fetch("t", 0, 1, max_bytes=25, wait_s=5)
         assert [bytes(each.payload) for each in found] == [b"b", b"c"]
         assert backend.seeks == [0, 5, 0, 1]
+
+    play(body)
+
+
+def test_kafka_close_does_not_wait_for_a_broker_that_does_not_answer() -> None:
+    async def body(log: KafkaLog, backend: FakeBackend) -> None:
+        backend.hangs = True
+        calls = [asyncio.create_task(log.append("t", 0, [b"x"])) for _ in range(2)]
+        calls.append(asyncio.create_task(log.fetch("t", 0, 0, max_bytes=1, wait_s=1)))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        await log.close()
+        done = await asyncio.gather(*calls, return_exceptions=True)
+        assert [type(each) for each in done] == [FatalError] * 3
 
     play(body)
 
