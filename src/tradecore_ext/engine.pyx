@@ -5,6 +5,7 @@ modules, which are all compiled into this one translation unit.
 Called by: tradecore.engine.Engine, Cython users (cimport), Numba users (exported addresses).
 """
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
+from cpython.ref cimport Py_DECREF
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
@@ -592,14 +593,14 @@ cdef class Kernel:
         cdef Image im
         cdef int i
         memset(&im, 0, sizeof(im))
-        if image_save(&self.e, &im) != 0:
-            for i in range(im.count):
-                free(im.data[i])
-            raise MemoryError("no memory for the state image")
+        failed = image_save(&self.e, &im) != 0
         out = []
         for i in range(im.count):
-            out.append(((<bytes>im.name[i]).decode(), (<char*>im.data[i])[: im.size[i]]))
-            free(im.data[i])
+            if im.owner[i] != NULL:
+                out.append(((<bytes>im.name[i]).decode(), <bytes>im.owner[i]))
+                Py_DECREF(<object>im.owner[i])  # the list holds it now
+        if failed:
+            raise MemoryError("no memory for the state image")
         return out
 
     def import_state(self, sections) -> None:

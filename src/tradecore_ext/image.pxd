@@ -6,11 +6,10 @@ history write the same bytes whatever their memory looks like.  Sums that can be
 """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, qsort
-from libc.string cimport memset
 
 from tradecore_ext.emit cimport order_px
 from tradecore_ext.ladder cimport ladder_next, rank_of
-from tradecore_ext.mathx cimport unlikely
+from tradecore_ext.mathx cimport prefetch
 from tradecore_ext.state cimport (
     NIL,
     OF_HELD,
@@ -31,11 +30,13 @@ from tradecore_ext.types cimport TC_SCOPE_ACCOUNT, TC_SCOPE_FIRM, TC_SCOPE_GROUP
 cdef enum:
     IMAGE_VERSION = 1
     IMAGE_SECTIONS = 9
+    FEW = 24               # records that insertion sorts
 
 cdef struct Image:
     int count
     const char* name[16]
     void* data[16]
+    void* owner[16]          # saving: the bytes object that data lies in
     uint64_t size[16]
     const char* error        # static text: why a restore was refused
 
@@ -163,15 +164,50 @@ cdef inline int by_key(const void* a, const void* b) noexcept nogil:
     return -1 if x < y else (1 if x > y else 0)
 
 
+cdef inline void sort_keyed(Keyed* k, uint32_t n) noexcept nogil:
+    """By key: the few records of one account by insertion, which needs no call and no memory, many by qsort."""
+    cdef uint32_t i, j
+    cdef Keyed x
+    if n > FEW:
+        qsort(k, n, sizeof(Keyed), by_key)
+        return
+    for i in range(1, n):
+        x = k[i]
+        j = i
+        while j > 0 and k[j - 1].key > x.key:
+            k[j] = k[j - 1]
+            j -= 1
+        k[j] = x
+
+
+# Sections are bytes objects from the start, so that handing them out copies nothing. calloc gives them pages that are
+# zero without writing, in huge pages where the system has them.
+cdef extern from *:
+    """
+    #include <sys/mman.h>
+    static void *tc_bytes_new(uint64_t size, void **owner) { /* the caller holds the GIL */
+        PyObject *bytes = PyObject_CallFunction((PyObject *)&PyBytes_Type, "n", (Py_ssize_t)size);
+        if (bytes == NULL) { PyErr_Clear(); return NULL; }
+        *owner = bytes;
+    #ifdef MADV_HUGEPAGE
+        if (size >= ((uint64_t)4 << 20)) {
+            uintptr_t first = ((uintptr_t)PyBytes_AS_STRING(bytes) + 4095) & ~(uintptr_t)4095;
+            madvise((void *)first, (size - 4096) & ~(uint64_t)4095, MADV_HUGEPAGE);
+        }
+    #endif
+        return PyBytes_AS_STRING(bytes);
+    }
+    """
+    void* bytes_new "tc_bytes_new"(uint64_t size, void** owner) noexcept nogil
+
+
 cdef inline void* section(Image* im, const char* name, uint64_t size) noexcept nogil:
-    """Open the next section with room for `size` bytes, zeroed; NULL without memory."""
-    cdef void* p = malloc(size if size else 1)
+    """Open the next section with room for `size` bytes, zeroed; NULL without memory. The GIL is held."""
+    cdef void* p = bytes_new(size, &im.owner[im.count])
     im.name[im.count] = name
     im.data[im.count] = p
     im.size[im.count] = size
     im.count += 1
-    if p != NULL:
-        memset(p, 0, size)
     return p
 
 
@@ -260,7 +296,7 @@ cdef inline int put_trailing(Engine* e, const Book* b, OrderWriter* w) noexcept 
 cdef inline int save_orders(Engine* e, Image* im) noexcept nogil:
     cdef OrderWriter w
     cdef Book* b
-    cdef uint32_t i, which, lv, n
+    cdef uint32_t i, which, lv, n, nxt
     w.order = <OrderRecord*>section(im, b"orders", e.live * sizeof(OrderRecord))
     w.terms = <TermsRecord*>section(im, b"terms", e.n_terms * sizeof(TermsRecord))
     if w.order == NULL or w.terms == NULL:
@@ -274,8 +310,13 @@ cdef inline int save_orders(Engine* e, Image* im) noexcept nogil:
             while lv != NIL:
                 n = e.level[lv].head
                 while n != NIL:
+                    nxt = e.order[n].next
+                    if nxt != NIL:
+                        prefetch(e.order + nxt)
+                        if e.accounts:
+                            prefetch(e.money + nxt)
                     put_order(e, &w, n)
-                    n = e.order[n].next
+                    n = nxt
                 lv = ladder_next(e, &b.ladder[which], rank_of(which, e.level[lv].px))
         if put_trailing(e, b, &w):
             return -1
@@ -332,12 +373,12 @@ cdef inline int save_instruments(Engine* e, Image* im) noexcept nogil:
 
 cdef inline bint rules_used(const Rules* r) noexcept nogil:
     """Whether the node has anything in its rules: limits, a bucket, a remembered order."""
-    cdef const uint8_t* p = <const uint8_t*>r
+    cdef const uint64_t* p = <const uint64_t*>r
+    cdef uint64_t found = 0
     cdef uint64_t i
-    for i in range(sizeof(Rules)):
-        if p[i]:
-            return True
-    return False
+    for i in range(sizeof(Rules) // sizeof(uint64_t)):
+        found |= p[i]
+    return found != 0
 
 
 cdef inline void put_node(
@@ -390,15 +431,21 @@ cdef inline int save_wallets(Engine* e, Image* im) noexcept nogil:
     cdef WalletRecord* r = <WalletRecord*>section(im, b"wallets", e.n_wallets * sizeof(WalletRecord))
     cdef Keyed* k = <Keyed*>malloc((e.n_wallets + 1) * sizeof(Keyed))
     cdef Wallet* w
-    cdef uint32_t i
+    cdef uint32_t i, a, first
+    cdef uint32_t n = 0
     if r == NULL or k == NULL:
         free(k)
         return -1
-    for i in range(e.n_wallets):
-        k[i].key = (<uint64_t>e.wallet[i].account_id << 32) | e.wallet[i].asset_id
-        k[i].slot = i
-    qsort(k, e.n_wallets, sizeof(Keyed), by_key)
-    for i in range(e.n_wallets):
+    for a in range(e.max_accounts):
+        first = n
+        i = e.account[a].wallets_head
+        while i != NIL:
+            k[n].key = e.wallet[i].asset_id
+            k[n].slot = i
+            n += 1
+            i = e.wallet[i].acct_next
+        sort_keyed(k + first, n - first)
+    for i in range(n):
         w = e.wallet + k[i].slot
         r.account_id = w.account_id
         r.asset_id = w.asset_id
@@ -420,15 +467,21 @@ cdef inline int save_positions(Engine* e, Image* im) noexcept nogil:
     cdef PositionRecord* r = <PositionRecord*>section(im, b"positions", e.n_positions * sizeof(PositionRecord))
     cdef Keyed* k = <Keyed*>malloc((e.n_positions + 1) * sizeof(Keyed))
     cdef Position* p
-    cdef uint32_t i
+    cdef uint32_t i, a, first
+    cdef uint32_t n = 0
     if r == NULL or k == NULL:
         free(k)
         return -1
-    for i in range(e.n_positions):
-        k[i].key = (<uint64_t>e.position[i].account_id << 32) | e.position[i].instrument_id
-        k[i].slot = i
-    qsort(k, e.n_positions, sizeof(Keyed), by_key)
-    for i in range(e.n_positions):
+    for a in range(e.max_accounts):
+        first = n
+        i = e.account[a].positions_head
+        while i != NIL:
+            k[n].key = e.position[i].instrument_id
+            k[n].slot = i
+            n += 1
+            i = e.position[i].acct_next
+        sort_keyed(k + first, n - first)
+    for i in range(n):
         p = e.position + k[i].slot
         r.account_id = p.account_id
         r.instrument_id = p.instrument_id
