@@ -41,13 +41,17 @@ def rows() -> list[Result]:
         line("capacity/log-read", "commands/s", 20e6),
         line("capacity/log-bytes", "bytes/command", 65),
         line("capacity/account-bytes", "bytes/account", 300),
-        line("capacity/holding-bytes", "bytes/holding", 200),
+        line("capacity/wallet-bytes", "bytes/wallet", 80),
+        line("capacity/position-bytes", "bytes/position", 120),
         line("capacity/order-bytes", "bytes/order", 150),
         line("capacity/stalls", "share", 0.0, 0.0, limit_ms=10.0),
         line("saturation/engine", "commands/s", 4.5e6, limit_ms=10.0, percentile=99.9, burst=4096),
         line("saturation/journal", "commands/s", 3e6, limit_ms=10.0, percentile=99.9, burst=4096),
     ]
-    for of, take, restore, size in (("account", 0.5, 0.4, 140), ("order", 0.2, 0.3, 80)):
+    for of, take, restore, size in (
+        *(("account", 0.5, 0.4, 140), ("order", 0.2, 0.3, 80)),
+        *(("wallet", 0.05, 0.1, 20), ("position", 0.1, 0.2, 50)),
+    ):
         found += [
             line("capacity/snapshot-take", f"us/{of}", take, of=of),
             line("capacity/snapshot-restore", f"us/{of}", restore, of=of),

@@ -61,3 +61,9 @@ def test_lines_of_two_machines_are_refused() -> None:
     mixed = [*rows(), msgspec.structs.replace(rows()[0], name="capacity/x", machine=other)]
     with pytest.raises(ConfigError, match="2 machines"):
         from_results(mixed, "mine.jsonl")
+
+
+def test_portfolio_benchmark_replaces_the_assumed_rate_of_the_database() -> None:
+    measured = line("portfolio/service", "rows/s", 31_000, 30_000, 32_000)
+    figure = from_results([*rows(), measured]).figures["capacity/postgres-rows"]
+    assert (figure.value, figure.source) == (31_000, "measured")

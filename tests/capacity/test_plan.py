@@ -104,12 +104,14 @@ def test_shards_by_hand() -> None:
 
 def test_memory_and_recovery_by_hand() -> None:
     plan = make_plan(1_000_000, PROFILE, coefficients())
-    # (300 + 2 further holdings x 200) a user and 2 orders x 150.
-    assert size(plan, "memory of a cell") == pytest.approx(1.0)
+    # A user: 300, 2 further wallets x 80, 3 positions x 120, 2 orders x 150.
+    assert size(plan, "memory of a cell") == pytest.approx(1.12)
     assert size(plan, "Redis memory") == pytest.approx((1_000 + 3 * 150) * 1e6 / 1e9)
-    assert size(plan, "snapshot of a cell") == pytest.approx((140 + 2 * 80) * 1e6 / 1e9)
-    assert size(plan, "pause to take it") == pytest.approx(0.5 + 2 * 0.2)
-    assert size(plan, "restore") == pytest.approx(0.4 + 2 * 0.3)
+    assert size(plan, "snapshot of a cell") == pytest.approx(
+        (140 + 2 * 20 + 3 * 50 + 2 * 80) * 1e6 / 1e9
+    )
+    assert size(plan, "time to take it") == pytest.approx(0.5 + 2 * 0.05 + 3 * 0.1 + 2 * 0.2)
+    assert size(plan, "restore") == pytest.approx(0.4 + 2 * 0.1 + 3 * 0.2 + 2 * 0.3)
     # A minute at 100,000/s, each 450 ns to apply and 50 ns to read.
     assert size(plan, "replay of the tail") == pytest.approx(6e6 * 500e-9)
     assert size(plan, "commands a day") == pytest.approx(18e6 * 65 / 1e9)

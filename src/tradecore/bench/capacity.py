@@ -13,13 +13,18 @@ from typing import NamedTuple
 from tradecore.bench import measure, scaling
 from tradecore.bench.saturate import Bench, saturation
 from tradecore.bench.setting import Setting
-from tradecore.bench.targets import find_target
+from tradecore.bench.targets import find_target, target_names
 from tradecore.testing.results import Result
 
-__all__ = ["LIMIT_MS", "OWN_TARGETS", "Step", "run", "steps"]
+__all__ = ["LIMIT_MS", "OWN_TARGETS", "Step", "default_targets", "run", "steps"]
 
 LIMIT_MS = 10.0
 OWN_TARGETS = ("engine", "journal")
+
+
+def default_targets() -> list[str]:
+    """Return what is saturated when nothing is named: whatever needs no server."""
+    return [*OWN_TARGETS, *(name for name in target_names() if name == "embedded")]
 
 
 class Step(NamedTuple):

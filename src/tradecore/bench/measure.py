@@ -7,7 +7,6 @@ a busy machine disturbs less than the clock on the wall; memory is growth of the
 
 from __future__ import annotations
 
-import os
 import statistics
 import tempfile
 from pathlib import Path
@@ -17,10 +16,10 @@ from typing import Final
 import numpy as np
 
 from tradecore.bench.inputs import Frames, Input, funded, generated
-from tradecore.bench.memory import open_orders, open_venue
+from tradecore.bench.memory import open_orders, open_venue, resident_bytes
 from tradecore.bench.openloop import control
 from tradecore.bench.run import hash_of, quiet_gc, same
-from tradecore.bench.setting import Setting, Values, monotonic_ns
+from tradecore.bench.setting import Setting, monotonic_ns
 from tradecore.codes import CommandKind, EventKind, OrdType, Side, Tif
 from tradecore.dtypes import ADMIN, COMMAND
 from tradecore.engine import Engine
@@ -28,7 +27,15 @@ from tradecore.journal import replay
 from tradecore.storage import FileJournal, read_segments
 from tradecore.testing.results import Result
 
-__all__ = ["MIXES", "accounts", "log", "machine", "mixes", "orders", "snapshots"]
+__all__ = [
+    "MIXES",
+    "accounts",
+    "log",
+    "machine",
+    "mixes",
+    "orders",
+    "snapshots",
+]
 
 MIXES: Final = ("retail-day", "pipeline", "moves")
 """Streams that profiles choose from: people, robots, market makers."""
@@ -150,51 +157,44 @@ def log(setting: Setting, folder: Path | None = None) -> list[Result]:
     ]
 
 
-def _resident() -> int:
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
 def accounts(setting: Setting) -> list[Result]:
-    """Measure resident bytes an account with two wallets, and each further asset that it trades.
-
-    A further asset is a wallet, and a position once an order was placed in it. Orders are cancelled
-    again one by one, so that they leave nothing but their positions behind.
-    """
+    """Measure resident bytes of an account with two wallets, of a further wallet, of a position."""
     count = setting.sized(100_000, 1_000)
     setting.say(f"coefficients: {count:,} accounts")
-    before = _resident()
+    before = resident_bytes()
     engine = open_venue(1_024, count, 1)
-    grown = _resident() - before
-    state = engine.state_hash()
-    more = _resident()
+    grown = {"account": resident_bytes() - before}
+    state = {"account": engine.state_hash()}
+    wide = _wide_venue(count)
+    for what, frames in _growth(count):
+        before = resident_bytes()
+        wide.apply(frames)
+        grown[what] = resident_bytes() - before
+        state[what] = wide.state_hash()
+    if wide.counters()["positions"] != count:
+        raise AssertionError("not every account got its position")
+    return [
+        setting.result(
+            f"capacity/{what}-bytes",
+            f"bytes/{what}",
+            [max(size, 0) / count],
+            conditions={"accounts": count},
+            sha256=state[what],
+        )
+        for what, size in grown.items()
+    ]
+
+
+def _growth(count: int) -> list[tuple[str, Frames]]:
+    """Return what gives each account of `_wide_venue` a wallet, and then a position.
+
+    A position comes with the first order in an instrument. Orders are cancelled again one by one,
+    so that they leave nothing else behind.
+    """
     frames = np.zeros(count, ADMIN)
     frames["kind"], frames["asset_id"], frames["amount"] = CommandKind.DEPOSIT, 2, 10**6
     frames["account_id"] = np.arange(1, count + 1)
-    engine = _wide_venue(count)
-    opened = _resident() - more
-    engine.apply(frames.view(COMMAND))
-    engine.apply(_place_and_cancel(count))
-    holding = _resident() - more - opened
-    if engine.counters()["positions"] != count:
-        raise AssertionError("not every account got its position")
-    conditions: Values = {"accounts": count, "wallets": 2}
-    return [
-        setting.result(
-            "capacity/account-bytes",
-            "bytes/account",
-            [grown / count],
-            conditions=conditions,
-            sha256=state,
-        ),
-        setting.result(
-            "capacity/holding-bytes",
-            "bytes/holding",
-            [max(holding, 0) / count],
-            conditions={"accounts": count},
-            sha256=engine.state_hash(),
-        ),
-    ]
+    return [("wallet", frames.view(COMMAND)), ("position", _place_and_cancel(count))]
 
 
 def _wide_venue(count: int) -> Engine:
@@ -238,10 +238,10 @@ def orders(setting: Setting) -> list[Result]:
     instruments = min(1_000, max(count // 200, 1))
     frames = open_orders(count, few, instruments)
     engine = open_venue(count, few, instruments)
-    before = _resident()
+    before = resident_bytes()
     for at in range(0, count, 4_096):
         engine.apply(frames[at : at + 4_096])
-    grown = _resident() - before
+    grown = resident_bytes() - before
     return [
         setting.result(
             "capacity/order-bytes",
@@ -254,47 +254,60 @@ def orders(setting: Setting) -> list[Result]:
 
 
 def snapshots(setting: Setting) -> list[Result]:
-    """Measure bytes and seconds of a snapshot and of a restore, a million accounts and orders."""
+    """Measure bytes and time of a snapshot and of a restore, by what the state consists of.
+
+    Orders and accounts are measured as states that hold hardly anything else; a wallet and a
+    position as what an image of the same accounts grows by.
+    """
     many, few = setting.sized(200_000, 1_000), setting.sized(2_000, 100)
     setting.say("coefficients: snapshots")
-    seen: dict[tuple[str, str], list[float]] = {}
-    sizes: dict[str, float] = {}
     instruments = min(1_000, max(many // 200, 1))
+    images = {}
     for what, live, held in (("order", many, few), ("account", few, many)):
         engine = open_venue(max(live, 1_024), held, instruments)
         frames = open_orders(live, held, instruments)
         for at in range(0, live, 4_096):
             engine.apply(frames[at : at + 4_096])
-        data = b""
-        for _ in range(setting.repeats):
-            with quiet_gc():
-                begin = monotonic_ns()
-                data = engine.snapshot()
-                taken = monotonic_ns()
-                other = Engine.restore(data)
-                done = monotonic_ns()
-            same("snapshot", engine.state_hash(), other.state_hash())
-            seen.setdefault(("take", what), []).append((taken - begin) / 1e3 / many)
-            seen.setdefault(("restore", what), []).append((done - taken) / 1e3 / many)
-        sizes[what] = len(data) / many
-    rows = [
+        images[what] = _image(setting, engine)
+    engine = _wide_venue(many)
+    before = _image(setting, engine)
+    for what, frames in _growth(many):
+        engine.apply(frames)
+        now = _image(setting, engine)
+        # Times may come out a little negative where the state hardly grew.
+        images[what] = {
+            verb: [max(a - b, 0.0) for a, b in zip(now[verb], before[verb], strict=True)]
+            for verb in now
+        }
+        before = now
+    return [
         setting.result(
             f"capacity/snapshot-{verb}",
-            f"us/{what}",
-            values,
+            f"{'bytes' if verb == 'bytes' else 'us'}/{what}",
+            [value / many for value in values],
             conditions={"of": what, "count": many},
         )
-        for (verb, what), values in seen.items()
+        for what, image in images.items()
+        for verb, values in image.items()
     ]
-    return rows + [
-        setting.result(
-            "capacity/snapshot-bytes",
-            f"bytes/{what}",
-            [size],
-            conditions={"of": what, "count": many},
-        )
-        for what, size in sizes.items()
-    ]
+
+
+def _image(setting: Setting, engine: Engine) -> dict[str, list[float]]:
+    """Return microseconds of taking and restoring an image, and its bytes."""
+    taken: list[float] = []
+    restored: list[float] = []
+    data = b""
+    for _ in range(setting.repeats):
+        with quiet_gc():
+            begin = monotonic_ns()
+            data = engine.snapshot()
+            middle = monotonic_ns()
+            other = Engine.restore(data)
+            end = monotonic_ns()
+        same("snapshot", engine.state_hash(), other.state_hash())
+        taken.append((middle - begin) / 1e3)
+        restored.append((end - middle) / 1e3)
+    return {"take": taken, "restore": restored, "bytes": [float(len(data))]}
 
 
 def machine(setting: Setting, limit_ns: int) -> list[Result]:

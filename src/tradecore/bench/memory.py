@@ -26,7 +26,7 @@ from tradecore.dtypes import COMMAND
 from tradecore.engine import Engine
 from tradecore.testing.results import Result
 
-__all__ = ["allocations", "memory", "open_orders", "open_venue"]
+__all__ = ["allocations", "memory", "open_orders", "open_venue", "resident_bytes"]
 
 INSTRUMENTS = 1_000
 LEVELS = 100  # a side and instrument
@@ -84,8 +84,8 @@ def open_venue(
     return engine
 
 
-def _resident() -> int:
-    """Return the resident set of this process in bytes."""
+def resident_bytes() -> int:
+    """Return the resident set of this process."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
 
@@ -99,10 +99,10 @@ def memory(setting: Setting) -> list[Result]:
         setting.say(f"memory: {count:,} open orders, {name}")
         orders = open_orders(count, accounts, instruments)
         engine = open_venue(count, accounts, instruments)
-        before = _resident()
+        before = resident_bytes()
         for at in range(0, count, BATCH):
             engine.apply(orders[at : at + BATCH])
-        grown = _resident() - before
+        grown = resident_bytes() - before
         counters = engine.counters()
         if counters["live_orders"] != count:
             raise AssertionError(f"{counters['live_orders']:,} of {count:,} orders came to rest")

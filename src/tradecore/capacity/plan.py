@@ -17,7 +17,7 @@ from tradecore.capacity.profile import Profile
 from tradecore.capacity.public_rates import PUBLIC_RATES, PublicRate
 from tradecore.errors import ConfigError
 
-__all__ = ["Component", "Demand", "Line", "Plan", "make_plan"]
+__all__ = ["Component", "Demand", "Line", "Plan", "make_plan", "state_parts"]
 
 _ROWS_PER_FILL = 2  # one of the maker, one of the taker
 _CONSUMERS = 2  # the portfolio and the risk shell read every execution
@@ -293,6 +293,28 @@ def _shards(demand: Demand, p: Profile, c: Coefficients) -> list[Component]:
     ]
 
 
+def state_parts(users: float, holdings: float, orders: float) -> dict[str, float]:
+    """Return what the state of so many users consists of.
+
+    Parameters
+    ----------
+    users : float
+    holdings, orders : float
+        Of one user: assets beside the currency, each with a position; open orders.
+
+    Returns
+    -------
+    dict of str to float
+        Numbers of accounts (measured with two wallets), further wallets, positions, orders.
+    """
+    return {
+        "account": users,
+        "wallet": users * max(holdings - 1, 0),
+        "position": users * holdings,
+        "order": users * orders,
+    }
+
+
 def _sizes(
     users: int,
     demand: Demand,
@@ -301,27 +323,17 @@ def _sizes(
     cells: int,
     log: tuple[float, float],
 ) -> list[Line]:
-    wallets = max(p.holdings_per_user - 1, 0)  # an account is measured with one holding
-    cell = (
-        users * (c.value("capacity/account-bytes") + wallets * c.value("capacity/holding-bytes"))
-        + users * p.open_orders_per_user * c.value("capacity/order-bytes")
-    ) / cells
+    state = state_parts(users, p.holdings_per_user, p.open_orders_per_user)
+    cell = sum(n * c.value(f"capacity/{part}-bytes") for part, n in state.items()) / cells
     redis = users * (
         c.value("capacity/redis-account-bytes")
         + p.holdings_per_user * c.value("capacity/redis-holding-bytes")
     )
-    accounts, orders = users / cells, users * p.open_orders_per_user / cells
-    seconds = {
-        verb: (
-            accounts * c.value(f"capacity/snapshot-{verb}:account")
-            + orders * c.value(f"capacity/snapshot-{verb}:order")
-        )
-        / 1e6
-        for verb in ("take", "restore")
+    image = {
+        verb: sum(n * c.value(f"capacity/snapshot-{verb}:{part}") for part, n in state.items())
+        / cells
+        for verb in ("take", "restore", "bytes")
     }
-    image = accounts * c.value("capacity/snapshot-bytes:account") + orders * c.value(
-        "capacity/snapshot-bytes:order"
-    )
     # Worst moment to die: just before the next snapshot, at the peak all the time.
     tail = p.snapshot_minutes * 60 * demand.peak_per_s / cells
     replay = tail * (c.value(f"capacity/cpu:{p.mix}") / 1e9 + 1 / c.value("capacity/log-read"))
@@ -330,9 +342,9 @@ def _sizes(
     return [
         Line("memory of a cell", cell / 1e9, "GB", f"accounts, holdings, open orders; {spread}"),
         Line("Redis memory", redis / 1e9, "GB", "live portfolios, one copy"),
-        Line("snapshot of a cell", image / 1e9, "GB", "every account and open order"),
-        Line("pause to take it", seconds["take"], "s", "in memory, before it is written"),
-        Line("restore", seconds["restore"], "s", "from memory"),
+        Line("snapshot of a cell", image["bytes"] / 1e9, "GB", "the same, on disk"),
+        Line("time to take it", image["take"] / 1e6, "s", "in memory, before it is written"),
+        Line("restore", image["restore"] / 1e6, "s", "from memory"),
         Line(
             "replay of the tail",
             replay,
@@ -374,7 +386,8 @@ def _costs(p: Profile, c: Coefficients) -> list[Line]:
         Line("log, executions", executions, "MB", "events measured, bytes as of a command"),
         Line("database rows", fills * _ROWS_PER_FILL * 1e6, "rows", "fills measured, 2 rows each"),
         Line("an account", c.value("capacity/account-bytes"), "bytes", "memory, two wallets"),
-        Line("a further holding", c.value("capacity/holding-bytes"), "bytes", "memory"),
+        Line("a further wallet", c.value("capacity/wallet-bytes"), "bytes", "memory"),
+        Line("a position", c.value("capacity/position-bytes"), "bytes", "memory"),
         Line("an open order", c.value("capacity/order-bytes"), "bytes", "memory, indexes included"),
     ]
 
@@ -388,7 +401,8 @@ def _assumptions(p: Profile, c: Coefficients) -> list[Line]:
     used = [
         Line(name, figure.value, figure.unit, f"{figure.source}: {figure.note}")
         for name, figure in sorted(c.figures.items())
-        if ":" not in name or name.endswith((f":{p.mix}", ":order", ":account"))
+        if ":" not in name
+        or name.endswith((f":{p.mix}", ":account", ":wallet", ":position", ":order"))
     ]
     reached = [
         Line(f"saturation/{name}", figure.value, figure.unit, f"{figure.source}: {figure.note}")

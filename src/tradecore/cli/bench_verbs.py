@@ -38,7 +38,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     capacity.add_argument("--out", metavar="FILE", help="result lines, default capacity.jsonl")
     capacity.add_argument("--limit-ms", type=float, metavar="MS", help="limit of p99.9, default 10")
     capacity.add_argument(
-        "--target", action="append", metavar="NAME", help="what to saturate; may be repeated"
+        "--target",
+        action="append",
+        metavar="NAME",
+        help="what to saturate; may be repeated; default engine, journal, embedded",
     )
     capacity.add_argument(
         "--option",
@@ -147,7 +150,7 @@ def _options(pairs: list[str]) -> dict[str, str]:
 
 
 def _capacity(args: argparse.Namespace, screen: Screen) -> int:
-    from tradecore.bench.capacity import LIMIT_MS, OWN_TARGETS, run, steps
+    from tradecore.bench.capacity import LIMIT_MS, default_targets, run, steps
     from tradecore.bench.setting import Setting, checkout, commit_of, here, load_average
     from tradecore.testing.results import Result, append_results
 
@@ -174,7 +177,7 @@ def _capacity(args: argparse.Namespace, screen: Screen) -> int:
     todo = steps(
         setting,
         limit_ms=args.limit_ms or LIMIT_MS,
-        targets=args.target or OWN_TARGETS,
+        targets=args.target or default_targets(),
         folder=Path(args.folder) if args.folder else None,
         options=_options(args.option),
     )
