@@ -121,11 +121,13 @@ test: build audit-build $(TEST_ENV) ## Set up, build, install and run the tests.
 	@echo "tradecore: properties, with the kernel auditing itself after every step"
 	@TRADECORE_COMMANDS=$${TRADECORE_COMMANDS:-100000} $(call with_pkg,audit) \
 	  $(PYTHON) -m pytest -n $(JOBS) --dist worksteal -q tests/property
-	@echo "tradecore: everything, on the release build"
-	@$(RUN) -m pytest -n $(JOBS) --dist worksteal -q
+	@echo "tradecore: chaos on real servers: kills, pauses, a full disk"
+	@$(RUN) -m pytest -q tests/chaos
+	@echo "tradecore: everything else, on the release build"
+	@$(RUN) -m pytest -n $(JOBS) --dist worksteal -q -m 'not chaos'
 
 test-fast: build $(TEST_ENV) ## The tests that take less than a second or two each.
-	@$(RUN) -m pytest -n $(JOBS) --dist worksteal -q -m 'not slow'
+	@$(RUN) -m pytest -n $(JOBS) --dist worksteal -q -m 'not slow and not chaos'
 
 .PHONY: asan-test
 asan-test: asan-build $(TEST_ENV) ## Property and fuzz tests on the sanitizer build.
@@ -156,7 +158,7 @@ docs: build generate $(TEST_ENV) ## Rewrite the reference pages and follow every
 	@$(RUN) -m pytest -q tests/meta/test_docs.py tests/meta/test_generated.py
 
 coverage: build $(DEV_ENV) ## Which lines of the library the fast tests do not reach.
-	@$(RUN) -m coverage run -m pytest -q -m 'not slow'
+	@$(RUN) -m coverage run -m pytest -q -m 'not slow and not chaos'
 	@$(PYTHON) -m coverage combine -q && $(PYTHON) -m coverage report
 
 # --------------------------------------------------------------------- measuring and searching
@@ -201,6 +203,16 @@ services-up: $(BUILD_ENV) ## Kafka, Postgres and Redis on loopback, installed wh
 
 services-down: $(BUILD_ENV) ## Stop them; their data stays in .services.
 	@$(SERVICES) down
+
+# -------------------------------------------------------------------------------------- chaos
+.PHONY: chaos chaos-short
+CHAOS := PYTHONPATH=src:shells:tests:. $(PYTHON) -m chaos --seed $(SEED)
+
+chaos: build $(TEST_ENV) ## Hundreds of faults on real servers under 20,000 orders/s (SEED=1; a quarter of an hour).
+	@$(CHAOS) --record bench/baselines/chaos.jsonl
+
+chaos-short: build $(TEST_ENV) ## The same with thirty faults, as in `make test`.
+	@$(CHAOS) --short
 
 # ------------------------------------------------------------------------------------ deliver
 .PHONY: dist
