@@ -47,6 +47,8 @@ MAX_DATA_BYTES: Final = 1 << 28
 """Most payload bytes of one append."""
 
 _BUFFER_BYTES: Final = 1 << 18
+# A frame that only claims to be large must not cost what it claims.
+_FIRST_BYTES: Final = 1 << 20
 _JOIN_BYTES: Final = 1 << 15
 
 _Number = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
@@ -192,6 +194,7 @@ class Connection(asyncio.BufferedProtocol, Generic[_In]):
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray(_BUFFER_BYTES)
         self._large: bytearray | None = None
+        self._large_bytes = 0
         self._filled = 0
         self._outgoing: deque[memoryview | bytes] = deque()
         self._paused = False
@@ -208,9 +211,13 @@ class Connection(asyncio.BufferedProtocol, Generic[_In]):
         try:
             if self._large is None:
                 self._take_frames()
-            elif self._filled == len(self._large):
+            elif self._filled == self._large_bytes:
                 frame, self._large, self._filled = self._large, None, 0
                 self._deliver(memoryview(frame))
+            elif self._filled == len(self._large):
+                # Copied, not resized: the transport still looks at the old one.
+                self._large, old = self._room(2 * self._filled), self._large
+                self._large[: self._filled] = old
         except WireError as error:
             self.fail(error)
 
@@ -223,7 +230,8 @@ class Connection(asyncio.BufferedProtocol, Generic[_In]):
                 raise WireError(f"{bytes(view[at : at + HEAD.size])!r} is no head of a frame")
             size = HEAD.size + message + data
             if size > len(view):
-                self._large = bytearray(size)
+                self._large_bytes = size
+                self._large = self._room(_FIRST_BYTES)
                 self._large[: filled - at] = view[at:filled]
                 self._filled = filled - at
                 return
@@ -235,6 +243,9 @@ class Connection(asyncio.BufferedProtocol, Generic[_In]):
         view[: filled - at] = view[at:filled]
         self._filled = filled - at
 
+    def _room(self, size: int) -> bytearray:
+        return bytearray(min(size, self._large_bytes))
+
     def _deliver(self, frame: memoryview) -> None:
         if self._error is not None:
             return
@@ -242,7 +253,7 @@ class Connection(asyncio.BufferedProtocol, Generic[_In]):
         data_at = HEAD.size + message
         try:
             decoded = self._decoder.decode(frame[HEAD.size : data_at])
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise WireError(f"not a message: {error}") from None
         self._on_message(decoded, frame[data_at:].toreadonly())
 

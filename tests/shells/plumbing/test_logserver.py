@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from fuzz.mutators import mutate
 from tradecore.buffers import BytesLike
 from tradecore_shells.plumbing import logserver
 from tradecore_shells.plumbing import logwire as wire
@@ -155,6 +156,47 @@ def test_server_takes_frames_in_any_pieces(tmp_path: Path) -> None:
         assert [bytes(each.payload) for each in found] == payloads
 
     play(tmp_path, body)
+
+
+@pytest.mark.parametrize("side", ["requests", "replies"])
+def test_any_bytes_are_messages_or_one_error(side: str) -> None:
+    """Mutated streams in pieces of any size: nothing but WireError, and no memory for claims."""
+    whole = {
+        "requests": [
+            frame(msgspec.msgpack.encode([1, 1, "t", 0, [3, 2]]), b"abcde"),
+            frame(msgspec.msgpack.encode([2, 2, "t", 0, 5, 1000, 1.5])),
+            frame(msgspec.msgpack.encode([3, 3, "t", 0])) + frame(msgspec.msgpack.encode([4, 4])),
+        ],
+        "replies": [
+            frame(msgspec.msgpack.encode([16, 1, 7])),
+            frame(msgspec.msgpack.encode([17, 2, [[5, 6, 2], [6, 6, 1]]]), b"xyz"),
+            frame(msgspec.msgpack.encode([20, 3, True, "no"])),
+        ],
+    }[side]
+    kind = wire.Request if side == "requests" else wire.Reply
+    messages = failures = 0
+
+    def take(message: object, data: memoryview) -> None:
+        nonlocal messages
+        messages += 1
+        sizes = getattr(message, "sizes", None) or [n for *_, n in getattr(message, "records", ())]
+        assert sum(map(len, wire.split(data, sizes))) == len(data)
+
+    for number in range(2000):
+        chance = random.Random(f"wire {side} {number}")
+        stream = mutate(whole, chance) + whole[0]
+        connection: wire.Connection[object] = wire.Connection(kind, take, lambda error: None)
+        while stream and connection._error is None:
+            room = connection.get_buffer(-1)
+            assert 0 < len(room) <= 1 << 20
+            piece = stream[: chance.choice((1, 5, 64, 1 << 20))][: len(room)]
+            room[: len(piece)] = piece
+            room.release()
+            connection.buffer_updated(len(piece))
+            stream = stream[len(piece) :]
+        failures += connection._error is not None
+    assert messages > 500
+    assert 100 < failures < 2000
 
 
 def test_server_stops_reading_who_asks_too_much(
