@@ -14,14 +14,19 @@ from typing import Any
 
 import msgspec
 
-from tradecore_shells.sim import planted_cell, planted_portfolio, planted_trading
+from tradecore_shells.sim import (
+    planted_cell,
+    planted_portfolio,
+    planted_risk,
+    planted_trading,
+)
 from tradecore_shells.sim.patches import Patches
 
 __all__ = ["BUGS", "Found", "hunt", "planted"]
 
 BUGS: dict[str, Callable[[Patches], None]] = {
     name: plant
-    for module in (planted_trading, planted_cell, planted_portfolio)
+    for module in (planted_trading, planted_cell, planted_portfolio, planted_risk)
     for name, plant in module.BUGS.items()
 }
 """Every design bug: its name, and how it is planted. The docstring of a planter says what it is."""

@@ -131,7 +131,8 @@ class Limits(msgspec.Struct):
     ) -> list[Finding]:
         release = limit * policy.release_ppm // _MILLION
         found: list[Finding] = []
-        for node in [key for key in self.reduced if key in amounts]:
+        # By number: a restored state must tell in the same order as one that never stopped.
+        for node in sorted(key for key in self.reduced if key in amounts):
             finding = self._reduced(node, amounts[node].gross, release, facts)
             found += [finding] if finding else []
         for node in sorted(key for key, one in amounts.items() if one.gross > limit):
