@@ -137,7 +137,7 @@ def test_nothing_is_lost_or_doubled_when_risk_is_killed_anywhere(seed: int, tmp_
             return service, asyncio.create_task(service.run())
 
         lives = [start() for _ in range(twins)]
-        for _ in range(250):
+        for _ in range(150):
             story(world, draw)
             for _ in range(draw.choice((0, 1, 3, 10))):
                 await asyncio.sleep(0)
