@@ -145,9 +145,23 @@ def test_broker_killed_under_appends_loses_and_doubles_nothing_acknowledged(
         texts = [int(text) for text in found.values()]
         assert texts == list(range(len(texts)))
 
+    async def stall() -> None:
+        """A broker that neither answers nor dies: the watchdog ends the process, not a retry."""
+        log = KafkaLog(broker.url, topic_prefix=prefix, watchdog_s=0.5)
+        await log.append("executions", 0, [b"x"])
+        broker.pause()
+        try:
+            for _ in range(2):
+                with pytest.raises(FatalError, match=r"has not acknowledged .* for 0\.5 s"):
+                    await log.append("executions", 0, [b"y"])
+        finally:
+            broker.resume()
+            await log.close()
+
     under_load, came_back = asyncio.Event(), asyncio.Event()
     try:
         asyncio.run(main())
+        asyncio.run(stall())
     finally:
         broker.wipe()
     assert len(acknowledged) >= 400
