@@ -106,9 +106,11 @@ cdef inline void complete_answer(
         said.status = status
 
 
-cdef inline bint gate_repeats(Admission* g, const tc_command* c, uint32_t tag, uint64_t terms) noexcept nogil:
-    """Whether an order's id is remembered; if so it is answered."""
-    cdef uint32_t slot = recent_find(&g.r, tag, c.account_id, c.order_id)
+cdef inline bint gate_repeats(
+    Admission* g, const tc_command* c, uint32_t tag, uint64_t terms, uint32_t* end
+) noexcept nogil:
+    """Whether an order's id is remembered; if so it is answered. `end` is recent_find's."""
+    cdef uint32_t slot = recent_find(&g.r, tag, c.account_id, c.order_id, end)
     cdef const Recent* e
     cdef tc_repeat_event* said
     cdef uint32_t k
@@ -127,9 +129,11 @@ cdef inline bint gate_repeats(Admission* g, const tc_command* c, uint32_t tag, u
     return True
 
 
-cdef inline void gate_remember(Admission* g, const tc_command* c, uint32_t tag, uint64_t terms) noexcept nogil:
+cdef inline void gate_remember(
+    Admission* g, const tc_command* c, uint32_t tag, uint64_t terms, uint32_t end
+) noexcept nogil:
     cdef Added* a = g.added + g.n_added
-    a.slot = recent_add(&g.r, tag, c.account_id, c.order_id, terms)
+    a.slot = recent_add(&g.r, tag, c.account_id, c.order_id, terms, end)
     a.order_id = c.order_id
     a.account_id = c.account_id
     a.command = <uint32_t>g.n_commands
@@ -146,6 +150,7 @@ cdef inline bint admit_list(Admission* g, tc_command* h, uint64_t frames, uint64
     cdef uint32_t n = 0
     cdef uint32_t k
     cdef uint32_t tag
+    cdef uint32_t end = 0
     cdef uint64_t at = 1
     cdef uint64_t j
     while at < frames:
@@ -168,28 +173,29 @@ cdef inline bint admit_list(Admission* g, tc_command* h, uint64_t frames, uint64
             if wrong_session(member[k].order_id, member[k].session_id, False):
                 gate_refuse(g, h, member[k].order_id, member[k].session_id)
                 return False
-    if gate_repeats(g, member[0], recent_tag(&g.r, member[0].account_id, member[0].order_id), terms):
+    if gate_repeats(g, member[0], recent_tag(&g.r, member[0].account_id, member[0].order_id), terms, &end):
         return False
     for k in range(n):
         member[k].ts_ns = ts_ns
         tag = recent_tag(&g.r, member[k].account_id, member[k].order_id)
         # An id that only a later member repeats is the engine's to refuse, and stays as it is remembered.
-        if recent_find(&g.r, tag, member[k].account_id, member[k].order_id) == <uint32_t>NO_RECENT:
-            gate_remember(g, member[k], tag, terms if k == 0 else join_terms(terms, own[k]))
+        if recent_find(&g.r, tag, member[k].account_id, member[k].order_id, &end) == <uint32_t>NO_RECENT:
+            gate_remember(g, member[k], tag, terms if k == 0 else join_terms(terms, own[k]), end)
     return True
 
 
 cdef inline bint admit_command(Admission* g, tc_command* c, const Staged* s, uint64_t ts_ns) noexcept nogil:
     """Whether one command reaches the engine."""
+    cdef uint32_t end = 0
     if s.kind == TC_CMD_NEW_ORDER:
         if unlikely(not numbered(c.order_id)):
             return True
         if g.sessions and unlikely(wrong_session(c.order_id, c.session_id, False)):
             gate_refuse(g, c, c.order_id, c.session_id)
             return False
-        if unlikely(gate_repeats(g, c, s.tag, s.terms)):
+        if unlikely(gate_repeats(g, c, s.tag, s.terms, &end)):
             return False
-        gate_remember(g, c, s.tag, s.terms)
+        gate_remember(g, c, s.tag, s.terms, end)
     elif s.kind == TC_CMD_CANCEL_ORDER or s.kind == TC_CMD_REPLACE_ORDER:
         if g.sessions and numbered(c.order_id) and unlikely(wrong_session(c.order_id, c.session_id, True)):
             gate_refuse(g, c, c.order_id, c.session_id)
@@ -199,56 +205,71 @@ cdef inline bint admit_command(Admission* g, tc_command* c, const Staged* s, uin
     return True
 
 
+cdef inline uint32_t stage(Admission* g, uint64_t n, uint64_t* at, uint32_t* oldest, Staged* staged) noexcept nogil:
+    """Hash the next commands of a record and ask for the buckets they will need; return how many.
+
+    `oldest` walks over the ring positions that they will push out.
+    """
+    cdef const tc_command* c = g.commands
+    cdef const Recent* out
+    cdef Staged* s
+    cdef uint64_t i = at[0]
+    cdef uint32_t count = 0
+    cdef uint32_t j
+    while count < <uint32_t>BLOCK and i < n:
+        s = staged + count
+        s.at = i
+        s.kind = c[i].kind
+        s.frames = <uint16_t>(1 + c[i].cont)
+        if s.frames > n - i:
+            s.frames = <uint16_t>(n - i)
+        if s.kind == TC_CMD_NEW_ORDER:
+            s.tag = recent_tag(&g.r, c[i].account_id, c[i].order_id)
+            prefetch(g.r.bucket + (s.tag >> g.r.shift))
+            s.terms = head_terms(c + i)
+            for j in range(1, <uint32_t>s.frames):
+                s.terms = more_terms(s.terms, c + i + j)
+            if g.r.count == g.r.capacity:
+                out = g.r.entry + oldest[0]
+                prefetch(g.r.bucket + (recent_tag(&g.r, out.account_id, out.order_id) >> g.r.shift))
+                oldest[0] = recent_step(&g.r, oldest[0])
+        i += s.frames
+        count += 1
+    at[0] = i
+    return count
+
+
 cdef inline uint64_t take_in(Admission* g, uint64_t n, uint64_t ts_ns) noexcept nogil:
-    """Judge the n frames of a record in place; return how many remain in front for the engine."""
-    cdef Staged staged[BLOCK]
+    """Judge the n frames of a record in place; return how many remain in front for the engine.
+
+    A block is staged while the block before it is judged, so that its buckets are here when it comes to them.
+    """
+    cdef Staged staged[2][BLOCK]
     cdef Staged* s
     cdef tc_command* c = g.commands
-    cdef uint64_t i = 0
+    cdef uint64_t at = 0
     cdef uint64_t out = 0
-    cdef uint32_t k
+    cdef uint32_t oldest = g.r.oldest
+    cdef uint32_t turn = 0
     cdef uint32_t count
-    cdef uint32_t j
-    cdef uint32_t oldest
+    cdef uint32_t following
+    cdef uint32_t k
     g.n_answers = 0
     g.n_added = 0
     g.n_commands = 0
-    while i < n:
-        count = 0
-        oldest = g.r.oldest
-        while count < <uint32_t>BLOCK and i < n:
-            s = staged + count
-            s.at = i
-            s.kind = c[i].kind
-            s.frames = <uint16_t>(1 + c[i].cont)
-            if s.frames > n - i:
-                s.frames = <uint16_t>(n - i)
-            if s.kind == TC_CMD_NEW_ORDER:
-                s.tag = recent_tag(&g.r, c[i].account_id, c[i].order_id)
-                prefetch(g.r.bucket + (s.tag >> g.r.shift))
-                s.terms = head_terms(c + i)
-                for j in range(1, <uint32_t>s.frames):
-                    s.terms = more_terms(s.terms, c + i + j)
-                if g.r.count == g.r.capacity:
-                    # Each of them forgets one: its bucket too.
-                    prefetch(
-                        g.r.bucket + (
-                            recent_tag(
-                                &g.r, g.r.entry[oldest].account_id, g.r.entry[oldest].order_id
-                            ) >> g.r.shift
-                        )
-                    )
-                    oldest = recent_step(&g.r, oldest)
-            i += s.frames
-            count += 1
+    count = stage(g, n, &at, &oldest, staged[0])
+    while count:
+        following = stage(g, n, &at, &oldest, staged[turn ^ 1])
         for k in range(count):
-            s = staged + k
+            s = staged[turn] + k
             c[s.at].ts_ns = ts_ns
             if admit_command(g, c + s.at, s, ts_ns):
                 if out != s.at:
                     memmove(c + out, c + s.at, s.frames * sizeof(tc_command))
                 out += s.frames
                 g.n_commands += 1
+        count = following
+        turn ^= 1
     return out
 
 

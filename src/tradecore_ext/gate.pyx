@@ -371,6 +371,7 @@ cdef class Gate:
         cdef uint64_t n = <uint64_t>len(data) // sizeof(Recent)
         cdef uint64_t i
         cdef uint32_t tag
+        cdef uint32_t end = 0
         cdef uint32_t at
         if len(data) % sizeof(Recent) or n > self.a.r.capacity:
             raise ValueError("cell.recents: not a whole number of entries, or more than fit")
@@ -378,9 +379,9 @@ cdef class Gate:
             if e[i].reserved0 or e[i].answer_kind > TC_EVT_REJECTED or not numbered(e[i].order_id):
                 raise ValueError(f"cell.recents: entry {i} is malformed")
             tag = recent_tag(&self.a.r, e[i].account_id, e[i].order_id)
-            if recent_find(&self.a.r, tag, e[i].account_id, e[i].order_id) != <uint32_t>NO_RECENT:
+            if recent_find(&self.a.r, tag, e[i].account_id, e[i].order_id, &end) != <uint32_t>NO_RECENT:
                 raise ValueError(f"cell.recents: entry {i} is there twice")
-            at = recent_add(&self.a.r, tag, e[i].account_id, e[i].order_id, e[i].terms)
+            at = recent_add(&self.a.r, tag, e[i].account_id, e[i].order_id, e[i].terms, end)
             self.a.r.entry[at] = e[i]
         return 0
 

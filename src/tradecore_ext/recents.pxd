@@ -42,8 +42,10 @@ cdef inline uint32_t recent_tag(const Recents* r, uint32_t account_id, uint64_t 
     return <uint32_t>(fold_mul(order_id ^ r.key0, account_id ^ r.key1) >> 16)
 
 
-cdef inline uint32_t recent_find(const Recents* r, uint32_t tag, uint32_t account_id, uint64_t order_id) noexcept nogil:
-    """Ring position of an id, NO_RECENT if it is not remembered."""
+cdef inline uint32_t recent_find(
+    const Recents* r, uint32_t tag, uint32_t account_id, uint64_t order_id, uint32_t* end
+) noexcept nogil:
+    """Ring position of an id, NO_RECENT if it is not remembered; `end` is then the empty bucket that said so."""
     cdef uint32_t i = tag >> r.shift
     cdef uint64_t b = r.bucket[i]
     cdef uint32_t at
@@ -54,11 +56,12 @@ cdef inline uint32_t recent_find(const Recents* r, uint32_t tag, uint32_t accoun
                 return at
         i = (i + 1) & r.mask
         b = r.bucket[i]
+    end[0] = i
     return <uint32_t>NO_RECENT
 
 
-cdef inline void recent_unlink(Recents* r, uint32_t at) noexcept nogil:
-    """Take a ring position out of the table and close the hole it leaves."""
+cdef inline uint32_t recent_unlink(Recents* r, uint32_t at) noexcept nogil:
+    """Take a ring position out of the table and close the hole it leaves; return the bucket that is empty at last."""
     cdef uint32_t tag = recent_tag(r, r.entry[at].account_id, r.entry[at].order_id)
     cdef uint32_t hole = tag >> r.shift
     cdef uint32_t i
@@ -76,6 +79,7 @@ cdef inline void recent_unlink(Recents* r, uint32_t at) noexcept nogil:
             r.bucket[hole] = r.bucket[i]
             hole = i
     r.bucket[hole] = 0
+    return hole
 
 
 cdef inline uint32_t recent_step(const Recents* r, uint32_t at) noexcept nogil:
@@ -90,14 +94,18 @@ cdef inline uint32_t recent_place(const Recents* r) noexcept nogil:
 
 
 cdef inline uint32_t recent_add(
-    Recents* r, uint32_t tag, uint32_t account_id, uint64_t order_id, uint64_t terms
+    Recents* r, uint32_t tag, uint32_t account_id, uint64_t order_id, uint64_t terms, uint32_t end
 ) noexcept nogil:
-    """Remember an id that is not in the table, forgetting the oldest if there is no room."""
+    """Remember an id that recent_find has not found, forgetting the oldest if there is no room."""
     cdef uint32_t at
-    cdef uint32_t i = tag >> r.shift
+    cdef uint32_t hole
+    cdef uint32_t home = tag >> r.shift
     cdef Recent* e
     if r.count == r.capacity:
-        recent_unlink(r, r.oldest)
+        hole = recent_unlink(r, r.oldest)
+        # Searches end at the first empty bucket: the hole, if it lies on the way to the one found.
+        if ((hole - home) & r.mask) < ((end - home) & r.mask):
+            end = hole
         r.oldest = recent_step(r, r.oldest)
         r.count -= 1
     at = recent_place(r)
@@ -110,9 +118,7 @@ cdef inline uint32_t recent_add(
     e.answer_status = 0
     e.answer_kind = 0
     e.reserved0 = 0
-    while r.bucket[i]:
-        i = (i + 1) & r.mask
-    r.bucket[i] = <uint64_t>tag << 32 | (at + 1)
+    r.bucket[end] = <uint64_t>tag << 32 | (at + 1)
     r.count += 1
     return at
 
