@@ -35,6 +35,8 @@ from tradecore_shells.plumbing.runtime import Application
 from tradecore_shells.portfolio.config import PortfolioSettings
 from tradecore_shells.portfolio.pgstore import PostgresStore
 from tradecore_shells.portfolio.service import PortfolioService
+from tradecore_shells.risk.build import make_service as make_risk
+from tradecore_shells.risk.config import RiskConfig, RiskSettings
 from tradecore_shells.trading.build import make_service
 from tradecore_shells.trading.config import TradingConfig, TradingSettings
 from tradecore_shells.trading.service import TradingService
@@ -68,7 +70,7 @@ class Exchange:
     ----------
     application : Application
         For `runtime.serve` or `runtime.run`.
-    trading, portfolio, demo
+    trading, portfolio, risk, demo
         The services.
     log, store, cache
         The adapters.
@@ -112,6 +114,16 @@ class Exchange:
             clock=clock,
             metrics=metrics,
         )
+        self.risk = make_risk(
+            RiskConfig(
+                log=LogSettings(partition=_PARTITION),
+                risk=RiskSettings(snapshots=str(folder / "risk")),
+            ),
+            catalog=self.catalog,
+            log=log,
+            clock=clock,
+            metrics=metrics,
+        )
         participants = Participants(
             spec,
             options.seed,
@@ -121,11 +133,12 @@ class Exchange:
             session_id=clock.now_ns() // 1_000_000_000 & 0x7FFFFFFF,
             account_id=0,
             step_s=options.step_s,
+            marks=False,
         )
         self.demo = Demo(participants, self.trading, log=log, clock=clock, trade=options.demo)
         # Stopped in this order: who makes work first, who must have seen all of it last.
         self.application = Application(
-            [self.demo, self.trading, self.portfolio],
+            [self.demo, self.risk, self.trading, self.portfolio],
             [server.close, self.cache.close, self.store.close, log.close, self._stop_cluster],
         )
 

@@ -84,8 +84,9 @@ def settings_text(folder: Path) -> str:
         f"[log]\nurl = {msgspec.json.encode(f'unix:{at}/log.sock').decode()}\n\n"
         f"[store]\nfolder = {quoted['postgres']}\n\n"
         f"[catalog]\nfile = {quoted['catalog.json']}\n\n"
-        f"[trading]\nsnapshots = {quoted['snapshots']}\n"
+        f"[trading]\nsnapshots = {quoted['snapshots']}\n\n"
+        f"[risk]\nsnapshots = {quoted['risk']}\n"
     )
 
 
-_NAMES: Final = ("postgres", "catalog.json", "snapshots")
+_NAMES: Final = ("postgres", "catalog.json", "snapshots", "risk")

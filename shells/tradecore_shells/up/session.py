@@ -6,10 +6,12 @@ import asyncio
 from typing import Any
 
 from tradecore.cli.screen import Screen
+from tradecore.codes import FillFlag
 from tradecore_shells.plumbing.observe import Metrics
 from tradecore_shells.plumbing.runtime import Application
 from tradecore_shells.portfolio.config import equity_asset_of
 from tradecore_shells.portfolio.reconcile import reconcile
+from tradecore_shells.up.bold import go_bold
 from tradecore_shells.up.exchange import Exchange, UpOptions, open_exchange
 from tradecore_shells.up.status import Status, status_line
 from tradecore_shells.view import ExchangeView
@@ -108,8 +110,14 @@ class UpSession:
 
     async def _shock_later(self, exchange: Exchange, seconds: float) -> None:
         await asyncio.sleep(seconds)
-        self._screen.line("bad news about the first coin")
+        perpetual = next(
+            one for one in exchange.catalog.instruments if one.instrument_type == "linear"
+        )
+        bought = await go_bold(exchange.demo.spec, exchange.log, exchange.catalog, perpetual)
+        self._screen.line(bought)
+        self._screen.line(f"price shock: {perpetual.symbol} is marked 30 % lower")
         exchange.demo.participants.shock()
+        exchange.risk.price_shock(perpetual.instrument_id, -300_000)
 
     async def _print(self, exchange: Exchange) -> None:
         before = Status.of(exchange)
@@ -155,6 +163,8 @@ class UpSession:
             store=exchange.store,
             cache=exchange.cache,
         )
+        (fills,) = await exchange.store.read("fills", cell=exchange.trading.partition)
+        forced = fills[(fills["flags"] & (FillFlag.LIQUIDATION | FillFlag.ADL)) != 0]
         status = Status.of(exchange)
         self._clean = not findings.differences
         self._document = {
@@ -162,6 +172,8 @@ class UpSession:
             "events": status.events,
             "log_offset": status.offset,
             "portfolio_lag": status.lag,
+            "forced_fills": len(forced) // 2,
+            "closed_accounts": len(set(forced["account_id"].tolist())),
             "state_hash": cell.state_hash(),
             "rows": findings.rows,
             "differences": [str(one) for one in findings.differences[:50]],
@@ -177,6 +189,11 @@ class UpSession:
             f"\n{found['commands']:,} commands, {found['events']:,} event frames, log offset "
             f"{found['log_offset']:,}"
         )
+        if found["forced_fills"]:
+            self._screen.line(
+                f"forced closures so far: {found['forced_fills']:,} fills, "
+                f"{found['closed_accounts']:,} accounts on either side"
+            )
         rows = ", ".join(f"{count:,} {name}" for name, count in found["rows"].items())
         verdict = "log = Postgres = cache" if self._clean else "DIFFERENCES"
         self._screen.line(f"audit: conservation ok, holds ok, state {found['state_hash']}")

@@ -21,12 +21,18 @@ from tradecore.dtypes import ADMIN, COMMAND
 from tradecore.instruments import AssetSpec, InstrumentSpec
 from tradecore.units import Unit
 
-__all__ = ["GENESIS_SOURCE", "cell_config", "genesis", "own_account", "specs"]
+__all__ = [
+    *("BOLD_CASH", "GENESIS_SOURCE", "bold_account", "cell_config", "genesis", "own_account"),
+    "specs",
+]
 
 GENESIS_SOURCE: Final = 3 << 28
 """Numbers the commands of `genesis`: client 0."""
 
 _COIN_DECIMALS: Final = 6
+BOLD_CASH: Final = 1_000 * 10**CASH_DECIMALS
+"""What the bold account has: a twelfth of what it buys before a shock."""
+
 _OWN_CASH: Final = 1_000_000 * 10**CASH_DECIMALS
 _OWN_LOTS: Final = 1_000
 _SEED: Final = 1
@@ -37,6 +43,11 @@ Frames = npt.NDArray[np.void]
 def own_account(spec: MarketSpec) -> int:
     """Return the account of the person at the keyboard: the first behind the participants."""
     return spec.accounts + 1
+
+
+def bold_account(spec: MarketSpec) -> int:
+    """Return the account that will be in debt when the market falls: little cash, much leverage."""
+    return spec.accounts + 2
 
 
 def cell_config(spec: MarketSpec) -> CellConfig:
@@ -79,10 +90,15 @@ def specs(market: Market) -> list[InstrumentSpec]:
 def genesis(market: Market) -> list[Frames]:
     """Return the batches that make the venue, its accounts and its opening; times are the log's.
 
-    The participants of `tradecore.agents`, the insurance account, and one account with money and
-    coins for the person at the keyboard.
+    The participants of `tradecore.agents`, the insurance account, one account with money and coins
+    for the person at the keyboard, and the bold one of `bold_account`.
     """
     mine = own_account(market.spec)
+    bold = bold_account(market.spec)
+    daring = np.zeros(2, ADMIN)
+    daring["kind"] = CommandKind.ACCOUNT, CommandKind.DEPOSIT
+    daring["account_id"] = bold
+    daring["asset_id"][1], daring["amount"][1] = QUOTE_ASSET, BOLD_CASH
     coins = {plan.base_asset: plan.lot_size for plan in market.plans if not plan.is_linear}
     own = np.zeros(2 + len(coins), ADMIN)
     own["kind"] = CommandKind.DEPOSIT
@@ -104,6 +120,7 @@ def genesis(market: Market) -> list[Frames]:
         np.frombuffer(b"".join(spec.to_frame() for spec in specs(market)), COMMAND).copy(),
         *np.array_split(market.people.account_frames().view(COMMAND), 4),
         own.view(COMMAND),
+        daring.view(COMMAND),
         marks.view(COMMAND),
         opening.view(COMMAND),
     ]
