@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
@@ -10,10 +11,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from tradecore import dtypes
+from tradecore import dtypes, envelope
 from tradecore.catalog import Catalog
 from tradecore.cell import Cell, CellConfig, FrameReader
-from tradecore.codes import CommandKind
+from tradecore.codes import CellKind, CommandKind
 from tradecore.engine import EngineConfig
 from tradecore.envelope import encode, seal
 from tradecore.instruments import AssetSpec, InstrumentSpec, MarginTier
@@ -227,6 +228,19 @@ def trade(venue: Venue, orders: int, seed: int) -> None:
             instrument=draw.choice((SPOT, PERP)).instrument_id,
             session=draw.randint(1, 3),
         )
+
+
+def packed(venue: Venue, batches: int) -> ListLog:
+    """Return the venue's executions with so many batches in each record, as under load."""
+    frames = b"".join(bytes(envelope.decode(p).frames) for _, p in venue.log.of(EXECUTIONS))
+    kinds = np.frombuffer(frames, dtypes.EVENT)["kind"]
+    heads = np.flatnonzero(kinds == CellKind.BATCH)[::batches].tolist()
+    log = ListLog()
+    for begin, end in itertools.pairwise([*heads, len(kinds)]):
+        part = frames[64 * begin : 64 * end]
+        sealed = envelope.seal_events(part, source=venue.cell.source, first_seq=begin + 1)
+        log.of(EXECUTIONS).append((START_NS, envelope.encode(sealed)))
+    return log
 
 
 def changes_of(venue: Venue) -> Changes:

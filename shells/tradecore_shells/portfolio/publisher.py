@@ -70,8 +70,8 @@ class Publisher:
 
     @property
     def waiting(self) -> int:
-        """How many changed documents the cache does not have yet."""
-        return len(self._changed)
+        """How many documents are still to be written, changed and old ones."""
+        return len({*self._changed, *self._stale})
 
     def change(self, users: Iterable[int]) -> None:
         """Say whose rows changed."""

@@ -93,7 +93,7 @@ class PortfolioService:
             metrics=metrics,
             budget_s=settings.retry_s,
         )
-        self._publisher = Publisher(
+        self.publisher = Publisher(
             settings,
             cell=partition,
             cache=cache,
@@ -111,7 +111,7 @@ class PortfolioService:
             metrics=metrics,
             terms=self._terms,
             equity_asset=equity_asset_of(settings, catalog),
-            on_change=self._publisher.change,
+            on_change=self.publisher.change,
         )
 
     # ------------------------------------------------------------------------------- from outside
@@ -143,12 +143,12 @@ class PortfolioService:
         event(
             _log, "running", place=self.writer.place._asdict(), users=len(self.writer.book.users())
         )
-        helpers = [self._follow_marks(), self._sessions.run(), self._publisher.run()]
+        helpers = [self._follow_marks(), self._sessions.run(), self.publisher.run()]
         try:
             await self._beside(self.writer.run(self._stopping), [*helpers, self._report()])
         finally:
             self.state = "stopped"
-        await self._publisher.drain()
+        await self.publisher.drain()
 
     async def _beside(
         self, main: Coroutine[Any, Any, None], helpers: list[Coroutine[Any, Any, None]]
@@ -208,7 +208,7 @@ class PortfolioService:
                 rows = self.writer.book.positions.table
                 for instrument in moved:
                     held = (rows["instrument_id"] == instrument) & (rows["qty"] != 0)
-                    self._publisher.age(rows["user_id"][held].tolist())
+                    self.publisher.age(rows["user_id"][held].tolist())
                 moved = set()
 
     def _market_reader(self, offset: int) -> FrameReader:

@@ -21,6 +21,7 @@ from portfolio_worlds import (
     Venue,
     busy_venue,
     kept_money,
+    packed,
     trade,
 )
 from tradecore.codes import CommandKind
@@ -113,6 +114,24 @@ def test_kill_around_every_statement_loses_and_doubles_nothing(moment: str) -> N
         asyncio.run(world.catch_up(world.make()))
         assert asyncio.run(kept_money(store)) == venue.money()
         assert_cache_is_the_store(world, venue)
+
+
+def test_kill_between_batches_of_one_record_goes_on_inside_it() -> None:
+    venue = busy_venue()
+    log = packed(venue, batches=30)
+    for kill_at in range(2, 8):
+        store = Stopper()
+        world = Services(log, store)
+
+        def kill(call: int, kill_at: int = kill_at) -> None:
+            if call == kill_at:
+                raise Killed
+
+        store.behind = kill
+        with pytest.raises(Killed):
+            asyncio.run(world.make().run())
+        asyncio.run(world.catch_up(world.make()))
+        assert asyncio.run(kept_money(store)) == venue.money()
 
 
 @pytest.mark.parametrize("moment", ["before", "behind"])
@@ -254,10 +273,14 @@ class Moody(MemoryCache):
     def __init__(self) -> None:
         super().__init__()
         self.away = False
+        self.lost_puts = 0
 
     async def put(self, items: dict[str, bytes]) -> None:
         if self.away:
             raise RetryableError("no cache")
+        if self.lost_puts:
+            self.lost_puts -= 1
+            raise RetryableError("the connection broke")
         await super().put(items)
 
     async def get(self, keys: Any) -> list[bytes | None]:
@@ -294,6 +317,31 @@ def test_cache_that_is_away_delays_only_itself() -> None:
     assert_cache_is_the_store(world, venue)
 
 
+def test_documents_of_a_failed_write_are_written_again() -> None:
+    venue = busy_venue(30)
+    cache = Moody()
+    world = Services(venue.log, cache=cache)
+
+    async def main() -> None:
+        service = world.make()
+        cache.lost_puts = 3
+        task = asyncio.create_task(service.run())
+
+        async def written() -> bool:
+            return await world.is_caught_up() and not service.publisher.waiting
+
+        await world.until(written, [task])
+        service.publisher.change([2])
+        cache.lost_puts = 1
+        await cache.delete([portfolio_key(2)])
+        await world.until(written, [task])
+        service.stop()
+        await task
+
+    asyncio.run(main())
+    assert_cache_is_the_store(world, venue)
+
+
 def test_cache_that_forgot_everything_is_filled_again() -> None:
     venue = busy_venue(30)
     cache = Moody()
@@ -318,13 +366,17 @@ def test_cache_that_forgot_everything_is_filled_again() -> None:
 
 def test_late_write_of_a_slow_twin_is_healed_by_the_round() -> None:
     venue = busy_venue(30)
-    settings = msgspec.structs.replace(QUICK, cache_refresh_s=0.01)
+    settings = msgspec.structs.replace(QUICK, cache_refresh_s=0.3)
     world = Services(venue.log, settings=settings)
 
     async def main() -> None:
         service = world.make()
         task = asyncio.create_task(service.run())
-        await world.until(world.is_caught_up, [task])
+
+        async def quiet() -> bool:
+            return await world.is_caught_up() and not service.publisher.waiting
+
+        await world.until(quiet, [task])
         await world.cache.put({portfolio_key(1): b"something old"})
 
         async def healed() -> bool:
