@@ -66,7 +66,11 @@ _HELP: Final = {
     "duplicates_total": "Repetitions that were dropped.",
     "queue_bytes": "Bytes that wait to be written.",
     "portfolio_fill_rows_total": "Rows written into fills.",
-    "risk_var": "Value at risk, quote units.",
+    "risk_var": "Historical value at risk, reporting asset.",
+    "risk_es": "Historical expected shortfall, reporting asset.",
+    "risk_gross": "Sum of what positions are worth, reporting asset.",
+    "risk_net": "What positions are worth together, reporting asset.",
+    "risk_profit": "All that was made by trading, reporting asset.",
     "risk_commands_total": "Commands that risk sent.",
 }
 
