@@ -91,7 +91,7 @@ class World:
         self.supervisor = Supervisor(self.loop)
         self.journal = Journal()
         self.violations: list[str] = []
-        self.load_s = self.rng.uniform(1.0, 3.0) if load_s is None else load_s
+        self.load_s = self.rng.uniform(0.6, 2.0) if load_s is None else load_s
         self.target = -1
         shared = self.rng.random() < 0.3
         first = Disk(self.loop, self.faults, seed)
@@ -219,7 +219,7 @@ class World:
 
     def _add_risk(self) -> None:
         rng = self.rng
-        if rng.random() < 0.3:
+        if rng.random() < 0.4:
             return
         self.risk_settings = RiskSettings(
             snapshot_every_s=rng.uniform(0.2, 1.0),
