@@ -78,10 +78,17 @@ def test_own_commands_do_not_look_for_others(monkeypatch: pytest.MonkeyPatch) ->
         build_parser(["admin"])
 
 
+def test_a_command_imports_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    found(monkeypatch, admin="tradecore_shells.cli.admin", later="no_such_package.cli")
+    assert "later" not in build_parser(["admin"]).format_help()
+    assert "later" in build_parser(["--help"]).format_help()
+    assert "later" in build_parser(["unknown"]).format_help()
+
+
 def test_help_imports_no_client_library() -> None:
     code = (
         "import sys; from tradecore.cli.parser import build_parser; build_parser();"
-        "print(sorted({'aiokafka', 'asyncpg', 'redis', 'uvloop', 'asyncio'} & set(sys.modules)))"
+        "print(sorted({'aiokafka', 'asyncpg', 'redis', 'uvloop', 'numba'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

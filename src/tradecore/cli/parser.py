@@ -110,7 +110,8 @@ def build_parser(argv: Sequence[str] | None = None) -> argparse.ArgumentParser:
     ----------
     argv : sequence of str, optional
         What will be parsed. Where it names a command of the library, commands of other packages are
-        not looked for: that takes longer than everything else here.
+        not looked for, and where it names one of those, the others are not imported: each brings
+        its own modules with it.
     """
     parser = _Parser(
         prog="tradecore", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=_formatter
@@ -125,7 +126,10 @@ def build_parser(argv: Sequence[str] | None = None) -> argparse.ArgumentParser:
         if importlib.util.find_spec(module) is not None:
             import_module(module).add(commands)
     if not argv or argv[0] not in _MODULES:
-        for name, module in _other_commands():
+        others = dict(_other_commands())
+        if argv and argv[0] in others:
+            others = {argv[0]: others[argv[0]]}
+        for name, module in others.items():
             try:
                 import_module(module).add(commands)
             except ModuleNotFoundError as error:
