@@ -111,7 +111,7 @@ class PortfolioService:
             metrics=metrics,
             terms=self._terms,
             equity_asset=equity_asset_of(settings, catalog),
-            on_change=self.publisher.change,
+            on_change=self._on_change,
         )
 
     # ------------------------------------------------------------------------------- from outside
@@ -165,6 +165,10 @@ class PortfolioService:
             await _end([task, *others])
 
     # --------------------------------------------------------------------------------------- cache
+    def _on_change(self, users: Iterable[int]) -> None:
+        self._marks.note_last(self.writer.book.last_px)
+        self.publisher.change(users)
+
     def _document(self, user_id: int) -> tuple[str, bytes]:
         document = document_of(self.writer.book, user_id, self._terms, self._marks)
         return portfolio_key(user_id, self._partition), encode_document(document)
@@ -202,7 +206,6 @@ class PortfolioService:
                 except StreamError as error:
                     event(_log, "market data skipped", level=logging.WARNING, reason=str(error))
                     reader = self._market_reader(record.offset + 1)
-            self._marks.note_last(self.writer.book.last_px)
             if moved and loop.time() - shown_at >= self._settings.mark_every_s:
                 shown_at = loop.time()
                 rows = self.writer.book.positions.table

@@ -41,17 +41,19 @@ class Marks:
 
     def __init__(self, rule: MarkRule = "mid", last: dict[int, int] | None = None) -> None:
         self._rule = rule
-        self._last = dict(last or {})
+        self._printed = dict(last or {})
+        self._last: dict[int, int] = {}
         self._mid: dict[int, int] = {}
 
     def px(self, instrument_id: int) -> int:
         """Return the mark of an instrument in ticks, 0 when there is none."""
         middle = self._mid.get(instrument_id, 0) if self._rule == "mid" else 0
-        return middle or self._last.get(instrument_id, 0)
+        last = self._last.get(instrument_id) or self._printed.get(instrument_id, 0)
+        return middle or last
 
     def note_last(self, last: dict[int, int]) -> None:
-        """Take over last trades, as the executions say them."""
-        self._last.update(last)
+        """Take over last trades as the executions say them; market data, once seen, is newer."""
+        self._printed.update(last)
 
     def note_frames(self, frames: npt.NDArray[np.void]) -> set[int]:
         """Take over quotes and trades of market data; return the instruments whose mark moved.

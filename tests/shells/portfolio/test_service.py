@@ -366,7 +366,7 @@ def test_cache_that_forgot_everything_is_filled_again() -> None:
 
 def test_late_write_of_a_slow_twin_is_healed_by_the_round() -> None:
     venue = busy_venue(30)
-    settings = msgspec.structs.replace(QUICK, cache_refresh_s=0.3)
+    settings = msgspec.structs.replace(QUICK, cache_refresh_s=0.3, mark_every_s=1e6)
     world = Services(venue.log, settings=settings)
 
     async def main() -> None:
@@ -421,6 +421,23 @@ def test_documents_follow_the_quotes() -> None:
     assert document.positions[0].upnl == 10 * 15 * 1_000
     assert document.pnl[0].upnl == 10 * 15 * 1_000
     assert document.without_marks().positions[0].upnl == 0
+
+
+def test_documents_are_marked_by_last_trades_where_no_quotes_come() -> None:
+    venue = Venue()
+    venue.open({1: RICH, 2: RICH})
+    venue.admin(CommandKind.MARK_PRICE, instrument_id=PERP.instrument_id, mark_px=10_000)
+    for px in (10_000, 10_030):
+        venue.order(2, 2, 10, px, instrument=PERP.instrument_id)
+        venue.order(1, 1, 10, px, instrument=PERP.instrument_id)
+    venue.log.of(MARKET_DATA).clear()
+    world = Services(venue.log)
+    asyncio.run(world.catch_up(world.make()))
+    (value,) = asyncio.run(world.cache.get([portfolio_key(2)]))
+    assert value is not None
+    position = decode_document(value).positions[0]
+    assert (position.qty, position.mark_px) == (-20, 10_030)
+    assert position.upnl == -10 * 30 * 1_000
 
 
 def test_expired_market_data_is_no_trouble() -> None:
