@@ -142,7 +142,8 @@ def _head(screen: Screen, figures: Any, catalog: Catalog) -> None:
 
 def _text(catalog: Catalog, figures: Any, amount: float) -> str:
     """Write an amount in the reporting asset, to two decimals where it has them."""
-    return f"{amount / 10 ** catalog.asset(figures.asset_id).decimals:,.2f}"
+    text = f"{amount / 10 ** catalog.asset(figures.asset_id).decimals:,.2f}"
+    return text.removeprefix("-") if text.strip("-0.,") == "" else text
 
 
 def _node(node: Any) -> str:
