@@ -57,6 +57,8 @@ class Facts:
         By order id: the largest total quantity the engine ever agreed to.
     deposited : Counter
         By (account, asset): sum of DEPOSIT movements.
+    fills, liquidations : int
+        Fills, and steps of accounts into or within liquidation.
     """
 
     def __init__(self, frames: list[bytes]) -> None:
@@ -67,6 +69,7 @@ class Facts:
         self.filled: Counter[int] = Counter()
         self.largest: dict[int, int] = defaultdict(int)
         self.deposited: Counter[tuple[int, int]] = Counter()
+        self.fills = self.liquidations = 0
         for event in self.events:
             self._count(event)
 
@@ -82,7 +85,10 @@ class Facts:
             self.largest[who] = max(self.largest[who], event.body[1])
         elif kind == REPEATED:
             self.repeated[who] += 1
+        elif kind == EventKind.ACCOUNT_STATE:
+            self.liquidations += event.body[3] & 0xFF >= _LIQUIDATION
         elif kind == EventKind.FILL:
+            self.fills += 1
             self.filled[who] += event.body[1]
             self.filled[event.body[2] & (1 << 64) - 1] += event.body[1]
         elif kind == EventKind.BALANCE:

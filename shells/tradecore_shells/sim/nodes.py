@@ -47,6 +47,7 @@ class Node:
         self.build = build
         self.disk = disk
         self.lives = 0
+        self.takeovers = 0
         self.wanted = False
         self.fenced = False
         self.again_s = 0.3
@@ -75,8 +76,8 @@ class Supervisor:
         Ends that no program of ours may come to.
     ends : Counter
         Allowed ends by the type of error.
-    lives : int
-        Lives of all nodes that were ever begun.
+    lives, takeovers : int
+        Lives of all nodes that were ever begun, and those in which a standby took over.
     strict : bool
         From now on no node may end by itself.
     """
@@ -88,6 +89,7 @@ class Supervisor:
         self.ends: Counter[str] = Counter()
         self.strict = False
         self.lives = 0
+        self.takeovers = 0
 
     def add(self, node: Node) -> Node:
         """Take care of a node from now on."""
@@ -99,11 +101,12 @@ class Supervisor:
         node.wanted = True
         if node.running or node.fenced:
             return
+        self._note_takeover(node)
         node.lives += 1
         self.lives += 1
         process = Process(f"{node.name}#{node.lives}")
         process.on_death = lambda: self._start_again(node, process)
-        node.process, node.service, node.draining = process, None, False
+        node.process, node.draining = process, False
 
         async def main() -> None:
             node.service = node.build(process, node.lives)
@@ -111,6 +114,11 @@ class Supervisor:
 
         node.task = self.loop.spawn(process, main())
         node.task.add_done_callback(lambda task: self._ended(node, process, task))
+
+    def _note_takeover(self, node: Node) -> None:
+        """Count a standby that had become primary in the life that is over."""
+        self.takeovers += bool(getattr(node.service, "_took_over", False))
+        node.service = None
 
     def kill(self, node: Node, again_s: float | None = 0.3) -> None:
         """End a node's life at once; it starts again after `again_s`, or never."""

@@ -41,6 +41,7 @@ def judge(world: World) -> list[str]:
     if world.seed % _NAIVE_EVERY == 0:
         wrong += replay.naive(world)
     facts = Facts(held[EXECUTIONS])
+    world.fills, world.liquidations = facts.fills, facts.liquidations
     wrong += facts.time_is_monotone()
     wrong += facts.liquidation_shrinks()
     wrong += orders_once(world.journal, facts)

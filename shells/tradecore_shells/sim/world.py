@@ -109,6 +109,7 @@ class World:
         self.old_disk = Disk(self.loop, self.faults, seed + 1_000_003)
         self.connections: dict[str, list[SimLog]] = {}
         self.drained_to = 0
+        self.fills = self.liquidations = 0
         self._serial = 0
         self._states: list[tuple[int, str, str]] = []
         self._add_trading()
@@ -445,16 +446,14 @@ class World:
             "orders": len(self.journal.offered),
             "acknowledged orders": len(self.journal.orders),
             "garbage records": self.journal.garbage,
-            "lives of nodes": self.lives,
+            "lives of nodes": self.supervisor.lives,
+            "takeovers by standbys": self.supervisor.takeovers,
+            "fills": self.fills,
+            "steps of liquidations": self.liquidations,
             "torn files": sum(disk.torn for disk in self.disks),
             "steps": self.loop.steps,
             "virtual seconds": self.loop.now,
         } | {f"ended with {name}": times for name, times in self.supervisor.ends.items()}
-
-    @property
-    def lives(self) -> int:
-        """Lives of all nodes, zombies included."""
-        return self.supervisor.lives
 
     def _close(self) -> None:
         for node in self.supervisor.nodes:
