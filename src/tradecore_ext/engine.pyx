@@ -133,7 +133,6 @@ cdef class OrderResult:
 cdef class Kernel:
     """One engine. Not thread-safe: one owner at a time; apply releases the GIL for large batches."""
     cdef Engine e
-    cdef EventBatch events
     cdef void* maps[32]
     cdef uint64_t map_bytes[32]
     cdef uint32_t n_maps
@@ -151,8 +150,6 @@ cdef class Kernel:
         memset(e, 0, sizeof(Engine))
         self.n_maps = 0
         self.prefault = prefault
-        self.events = EventBatch.__new__(EventBatch)
-        self.events.kernel = self
         e.accounts = accounts
         e.prefetch = prefetch
         e.epoch = 1
@@ -266,7 +263,6 @@ cdef class Kernel:
         else:
             with nogil:
                 run_batch(e, c, n)
-        self.events.n = e.n_out
         if e.fault == STATUS_FAULT:
             raise fault_type(e.fault, e.fault_line, e.in_seq)
         return 0
@@ -276,13 +272,21 @@ cdef class Kernel:
         cdef Py_buffer view
         if PyArray_CheckExact(commands) and PyArray_IS_C_CONTIGUOUS(commands):
             self.run_bytes(PyArray_DATA(commands), PyArray_NBYTES(commands))
-            return self.events
+            return self.batch()
         PyObject_GetBuffer(commands, &view, PyBUF_SIMPLE)
         try:
             self.run_bytes(view.buf, view.len)
         finally:
             PyBuffer_Release(&view)
-        return self.events
+        return self.batch()
+
+    cdef EventBatch batch(self):
+        """The events of the call just made. A new object each time: one that the kernel kept would keep the kernel
+        too, and an engine's memory would wait for the cycle collector, which does not know how much it is."""
+        cdef EventBatch events = EventBatch.__new__(EventBatch)
+        events.kernel = self
+        events.n = <Py_ssize_t>self.e.n_out
+        return events
 
     cdef int run_bytes(self, const void* p, Py_ssize_t nbytes) except -1:
         cdef void* aligned
@@ -646,6 +650,8 @@ cdef class Kernel:
 
 
 @cython.final
+@cython.no_gc
+@cython.freelist(16)
 cdef class EventBatch:
     """Events of the last apply: a buffer of 64-byte frames, valid until the next apply.
 

@@ -249,7 +249,7 @@ def test_binance_capture_shows_the_venues_own_best_prices() -> None:
 @pytest.mark.shared
 @pytest.mark.slow
 def test_bias_of_every_fidelity_on_one_market_is_ordered_as_it_must_be() -> None:
-    """The more of a decrease is put in front of an own order, the more it fills; truth is between."""
+    """The more of a decrease is put in front of an own order, the more it fills."""
     day = record(from_lobster(shared("data/lobster/LOBSTER_SampleFile_AMZN_2012-06-21_5.zip")))
     whole = np.concatenate(day.chunks)[:60_000]
     day = Recording.of(whole, "morning", instruments=day.instruments)

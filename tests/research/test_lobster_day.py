@@ -34,7 +34,7 @@ def recording(day_file: Path) -> Recording:
 def test_engine_holds_the_recorded_book_after_every_time_stamp(
     day_file: Path, recording: Recording
 ) -> None:
-    """Without own orders a replay of the frames is the recorded market: price and size, 5 levels."""
+    """Without own orders a replay is the recorded market: price and size, five levels."""
     day = read_lobster(day_file)
     engine = tc.Engine(max_instruments=1, max_orders=1 << 17)
     engine.apply(instrument_frames(1))

@@ -96,7 +96,7 @@ def test_a_reduction_never_gives_back_what_an_own_order_took() -> None:
         side, px, qty = BUY, 60, 30
 
         def on_book(self, book: object) -> None:
-            self.asks = getattr(self, "asks", []) + [book.ask_qty]  # type: ignore[attr-defined]
+            self.asks = [*getattr(self, "asks", []), book.ask_qty]  # type: ignore[attr-defined]
 
     # We leave 10 of 40; the recording says 35 are left, then 4.
     flow = market().left(40, 9, 35).left(50, 9, 4)

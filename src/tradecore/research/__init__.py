@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tradecore.research.fidelity import QueueModel
     from tradecore.research.latency import Delay, Latency
     from tradecore.research.market import Market, Setup
+    from tradecore.research.metrics import fill_ratio, markouts, performance, returns, slippage
     from tradecore.research.parity import Certificate, certify
     from tradecore.research.recording import InstrumentInfo, Recording
     from tradecore.research.records import OrderState
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from tradecore.research.runner import backtest
     from tradecore.research.series import Series
     from tradecore.research.strategy import Strategy
+    from tradecore.research.tearsheet import draw_tear_sheet, tear_sheet_text, write_tear_sheet
 
 # Where each public name lives; `__getattr__` reads it, and a test compares it with `__all__`.
 _HOME = {
@@ -50,6 +52,7 @@ _HOME = {
     "fidelity": "QueueModel",
     "latency": "Delay Latency",
     "market": "Market Setup",
+    "metrics": "fill_ratio markouts performance returns slippage",
     "parity": "Certificate certify",
     "recording": "InstrumentInfo Recording",
     "records": "OrderState",
@@ -57,6 +60,7 @@ _HOME = {
     "runner": "backtest",
     "series": "Series",
     "strategy": "Strategy",
+    "tearsheet": "draw_tear_sheet tear_sheet_text write_tear_sheet",
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names.split()}
 
@@ -88,6 +92,8 @@ __all__ = [
     "backtest",
     "certify",
     "coarser",
+    "draw_tear_sheet",
+    "fill_ratio",
     "from_bars",
     "from_binance",
     "from_dbn",
@@ -96,12 +102,18 @@ __all__ = [
     "from_lobster",
     "from_quotes",
     "from_workload",
+    "markouts",
     "open_events",
+    "performance",
     "read_result",
     "record",
     "replay",
+    "returns",
     "run_compiled",
+    "slippage",
+    "tear_sheet_text",
     "write_events",
+    "write_tear_sheet",
 ]
 
 

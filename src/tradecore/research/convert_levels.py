@@ -7,7 +7,7 @@ hides can be measured on the same market with the same strategy.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -175,7 +175,7 @@ def _times(values: Any, name: str) -> npt.NDArray[np.int64]:
     return times
 
 
-def _table(path: PathLike, names: dict[str, tuple[str, ...]]) -> dict[str, Any]:
+def _table(path: PathLike, names: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
     """Read columns of a CSV (plain or gzip) or Parquet file, under any of their usual names."""
     import pyarrow as pa
     import pyarrow.csv as csv
@@ -325,7 +325,7 @@ class _Watcher:
         """Apply a chunk, stamp by stamp."""
         tags = frames["session_id"]
         hidden = frames[tags == TAG_HIDDEN]
-        prints = {}
+        prints: dict[int, list[tuple[int, int, int]]] = {}
         for row in hidden:
             prints.setdefault(int(row["ts_ns"]), []).append(
                 (int(row["side"]), int(row["px"]), int(row["order_qty"]))
@@ -349,7 +349,7 @@ class _Watcher:
         self.levels.append((ts, MarketKind.TRADE, side, px, qty))
 
     def _look(self, ts: int) -> None:
-        best = []
+        best: list[int] = []
         coming: list[Row] = []
         for side in (_BUY, _SELL):
             rows = self._engine.depth(self._instrument, side, self._depth)

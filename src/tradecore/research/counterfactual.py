@@ -104,7 +104,7 @@ class _Arrays:
     """The commands of arrays in memory."""
 
     def __init__(self, arrays: list[Frames]) -> None:
-        self._views = [memoryview(np.ascontiguousarray(a).view(np.uint8)) for a in arrays]
+        self._views = [byte_view(np.ascontiguousarray(array)) for array in arrays]
 
     def feed(self, apply: Callable[[memoryview], object], first: int, last: int | None) -> int:
         """Feed commands `first` to `last`; return the number of the last one fed."""

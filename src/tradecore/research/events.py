@@ -105,7 +105,8 @@ def write_events(path: str | os.PathLike[str], source: Source | Recording) -> in
                     writer.write_batch(_batch(pa, part, at, schema))
             tail = _Tail(
                 frames,
-                *span,
+                span[0],
+                span[1],
                 getattr(source, "max_orders", 0) or (resting if source.fidelity == "L3" else 0),
                 source.instruments,
                 source.notes,

@@ -145,22 +145,25 @@ class Market:
         """Return the exception that belongs to a negative answer of the loop."""
         counters = self.loop.counters()
         frame, now = counters["frame"], counters["now_ns"]
-        place = {"file": self.recording.name, "offset": frame * 64}
+        name, offset = self.recording.name, frame * 64
         if what == BAD_TIME:
             return DataError(
                 f"frame {frame} is stamped before {counters['last_ns']} ns, which has been "
                 "reached: recorded frames must ascend in time",
-                **place,
+                name,
+                offset,
             )
         if what == BAD_FRAME:
-            return DataError(f"frame {frame} is not a frame of a recording", **place)
+            return DataError(f"frame {frame} is not a frame of a recording", name, offset)
         if what == NO_MEMORY:
             return MemoryError("no memory for the rows of the run")
         if what == TOO_MANY:
             return StrategyError(
                 f"more than {self.setup.max_sent} commands in one call, "
                 f"or {self.setup.max_commands} in the run",
-                **{"method": method, "now_ns": now, "frame": frame},
+                method=method,
+                now_ns=now,
+                frame=frame,
             )
         if what == FAULT:
             return EngineFault(f"the engine stopped at recorded frame {frame} ({now} ns)")
@@ -230,7 +233,7 @@ def new_engine(recording: Recording, setup: Setup) -> Engine:
     assets: dict[int, None] = {}
     for number, about in sorted(recording.instruments.items()):
         terms = {"base_asset": number + 1, "quote_asset": 0, **about.terms, **setup.terms}
-        _accepted(engine.define_instrument(number, **terms), recording.name, number)
+        _accepted(engine.define_instrument(number, tiers=(), **terms), recording.name, number)
         assets |= {terms["base_asset"]: None, terms["quote_asset"]: None}
     if setup.accounts:
         for account in (RECORDED_ACCOUNT, STRATEGY_ACCOUNT):

@@ -37,6 +37,7 @@ from tradecore_ext.framing import command_offset, count_commands
 __all__ = ["Certificate", "Line", "certify"]
 
 Table = npt.NDArray[np.void]
+Values = dict[tuple[int, ...], int]
 
 _OTHER_BATCH: Final = 7
 _SHOWN: Final = 5
@@ -216,13 +217,15 @@ def _books(engine: Engine, published: _Fold) -> list[Line]:
     balances = published.book.balances.table
     held_rows = published.book.positions.table
     names = ("account_id", "instrument_id")
-    said_positions = {tuple(int(r[n]) for n in names): int(r["qty"]) for r in held_rows}
-    said_profit = {
+    said_positions: Values = {tuple(int(r[n]) for n in names): int(r["qty"]) for r in held_rows}
+    said_profit: Values = {
         (int(r["account_id"]), int(r["instrument_id"]), number): int(r[name])
         for r in held_rows
         for number, name in enumerate(("realised", "fees", "cost"))
     }
-    said_cash = {(int(r["account_id"]), int(r["asset_id"])): int(r["amount"]) for r in balances}
+    said_cash: Values = {
+        (int(r["account_id"]), int(r["asset_id"])): int(r["amount"]) for r in balances
+    }
     return [
         _compare("ledger (account, asset)", cash, said_cash),
         _compare("positions (account, instrument)", positions, said_positions),
