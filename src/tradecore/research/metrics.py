@@ -7,7 +7,7 @@ those of empyrical and quantstats where these define one (tests compare them).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -123,7 +123,7 @@ def performance(
         "var_95": kernels.historical_var(values, 0.95),
         "es_95": kernels.historical_es(values, 0.95),
     }
-    ratios = {
+    ratios: dict[str, Callable[[], float]] = {
         "sharpe": lambda: kernels.sharpe(values, periods=periods),
         "sortino": lambda: kernels.sortino(values, periods=periods),
         "calmar": lambda: kernels.calmar(values, periods=periods),
