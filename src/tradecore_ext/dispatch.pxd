@@ -82,7 +82,7 @@ cdef enum:
     SD_EPOCH_UNKNOWN = 105
     SD_FENCED = 901
     MAX_EPOCH = 1          # newest semantics this build knows
-    HASHED = 8             # frames hashed together
+    HASH_AHEAD = 8         # frames between the hash of an id and its use
     TAGS = 16
     PREFETCH_FROM = 20000  # live orders or positions that no longer fit the second-level cache
 
@@ -219,30 +219,19 @@ cdef inline void run_command(
 # ---- a batch ------------------------------------------------------------------------------------------------
 
 
-cdef inline void hash_block(const Engine* e, const tc_command* c, uint64_t at, uint64_t n, uint32_t* tags) noexcept nogil:
-    """Hash the ids of the HASHED frames at `at`, ask for their buckets, and for the frames further on."""
-    cdef uint64_t k
-    if likely(at + HASHED + LINES_AHEAD <= n):
-        for k in range(at, at + <uint64_t>HASHED):
-            tags[k & (TAGS - 1)] = id_tag(&e.ids, c[k].order_id)
-            prefetch(e.ids.entry + (tags[k & (TAGS - 1)] >> e.ids.shift))
-            prefetch(c + k + LINES_AHEAD)
-    else:
-        for k in range(at, n if n < at + <uint64_t>HASHED else at + <uint64_t>HASHED):
-            tags[k & (TAGS - 1)] = id_tag(&e.ids, c[k].order_id)
-            prefetch(e.ids.entry + (tags[k & (TAGS - 1)] >> e.ids.shift))
-
-
 cdef inline uint64_t run_near(Engine* e, const tc_command* c, uint64_t n, bint accounts) noexcept nogil:
     """A batch on a state that fits the second-level cache: only the buckets of the ids are fetched ahead."""
     cdef uint64_t i = 0
     cdef uint64_t hashed = 0
     cdef uint32_t tags[16]
     while i < n:
-        # Catching up first: a bad frame may skip more frames than are hashed ahead.
-        while hashed <= i + HASHED and hashed < n:
-            hash_block(e, c, hashed, n, tags)
-            hashed += HASHED
+        # Once a command, except at the start and after frames that were skipped: a branch that is always right.
+        while hashed <= i + HASH_AHEAD:
+            prefetch(c + (hashed + LINES_AHEAD if hashed + LINES_AHEAD < n else i))
+            if hashed < n:
+                tags[hashed & (TAGS - 1)] = id_tag(&e.ids, c[hashed].order_id)
+                prefetch(e.ids.entry + (tags[hashed & (TAGS - 1)] >> e.ids.shift))
+            hashed += 1
         e.in_seq += 1
         run_command(e, c + i, n - i, tags[i & (TAGS - 1)], NIL, accounts)
         i += 1 + <uint64_t>c[i].cont

@@ -93,6 +93,12 @@ cdef inline bint is_plain_replace(const tc_command* c) noexcept nogil:
     )
 
 
+cdef inline int64_t side_rank(uint8_t side, int64_t px) noexcept nogil:
+    """Rank of a price on its side, -px for a buy, without a branch: the side of the next order is a coin toss."""
+    cdef int64_t buy = side & TC_SIDE_BUY  # BUY is 1, SELL 2
+    return (px ^ -buy) + buy
+
+
 cdef inline bint quiet_stops(const Book* b) noexcept nogil:
     """No stop can be elected by a command that does not trade: there is none, or their source is not the quotes
     and no price has come since they last looked."""
@@ -112,13 +118,13 @@ cdef inline bint passes(const Book* b, int64_t px, int64_t order_qty) noexcept n
     return check_filters(b, px, 0, order_qty, 0, 0, 0, &v) == 0
 
 
-cdef inline bint plain_cross(Engine* e, Book* b, uint32_t slot, const tc_command* c) noexcept nogil:
+cdef inline bint plain_cross(Engine* e, Book* b, uint32_t slot, const tc_command* c, int64_t worst) noexcept nogil:
     """The accepted order trades. True when it is finished, False when a rest of it has to be placed."""
     e.taker_px = c.px
     if unlikely(b.breakers):
         execute(e, b, slot, c.px, False)
         return True
-    if match(e, b, slot, c.px if c.side == TC_SIDE_BUY else -c.px) == M_ENDED:
+    if match(e, b, slot, worst) == M_ENDED:
         return True
     if e.order[slot].leaves_qty == 0:
         filled(e, slot)
@@ -165,7 +171,7 @@ cdef inline bint plain_new(
     if accounts:
         spot_accept(e, slot, c.px, &money)
     emit_order(e, TC_EVT_ACCEPTED, 0, o, c.px)
-    rank = -c.px if c.side == TC_SIDE_BUY else c.px
+    rank = side_rank(c.side, c.px)
     # Ranks of the two sides have opposite signs: the other side's best trades with us up to -rank.
     if likely(b.ladder[2 - c.side].best > -rank and c.tif != TC_TIF_IOC):
         o.state = ST_RESTING
@@ -173,7 +179,7 @@ cdef inline bint plain_new(
         level_append(e, s, ladder_get(e, s, rank, c.px), slot)
         id_place(e, tag, slot, place)
         return True
-    if b.ladder[2 - c.side].best <= -rank and plain_cross(e, b, slot, c):
+    if b.ladder[2 - c.side].best <= -rank and plain_cross(e, b, slot, c, -rank):
         after_book(e, b)
         return True
     if c.tif == TC_TIF_IOC:
@@ -217,7 +223,7 @@ cdef inline bint plain_cancel(Engine* e, const tc_command* c, uint32_t tag, bint
     o.leaves_qty = 0
     emit_order(e, TC_EVT_CANCELED, SP_CANCEL_REQUEST, o, l.px)
     if l.count == 0:
-        ladder_drop(e, s, o.level, -l.px if o.side == TC_SIDE_BUY else l.px)
+        ladder_drop(e, s, o.level, side_rank(o.side, l.px))
     id_erase(e, tag, slot)
     b.n_live -= 1
     order_release(e, slot)
@@ -263,7 +269,7 @@ cdef inline bint plain_replace(Engine* e, const tc_command* c, uint32_t tag, bin
         o.leaves_qty = leaves
         emit_order(e, TC_EVT_REPLACED, 0, o, px)
         return True
-    rank = -px if o.side == TC_SIDE_BUY else px
+    rank = side_rank(o.side, px)
     if b.ladder[2 - o.side].best <= -rank or not level_available(e):
         return False
     if s.qty > ((<int64_t>1) << 62) - leaves:
