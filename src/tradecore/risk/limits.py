@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from tradecore.codes import CommandKind
+from tradecore.codes import CommandKind, Scope
 from tradecore.risk.facts import Facts
 from tradecore.risk.frames import ONE_LOT, Finding, Wish, kill_switch, position_limit
 from tradecore.risk.nodes import FIRM, account_node, group_node, split
@@ -72,6 +72,11 @@ class Limits(msgspec.Struct):
             accounts = {account_node(key): one for key, one in totals.accounts.items()}
             found += self._gross(accounts, policy.account_gross, Rule.ACCOUNT_GROSS, policy, facts)
         return found
+
+    def reduced_accounts(self) -> list[int]:
+        """Return the accounts that may only reduce, as far as this rule is concerned."""
+        parts = [split(node) for node in self.reduced]
+        return [one.account_id for one in parts if one.scope == Scope.ACCOUNT]
 
     def wishes(self, facts: Facts) -> list[Wish]:
         """Return switches and limits that the log does not show yet."""

@@ -173,7 +173,11 @@ class RiskState:
         found = self._breakers.evaluate(policy.breakers, facts.now_ns, prices, facts.phases)
         nodes = policy.nodes
         if nodes.any_gross or nodes.any_drawdown:
-            totals = self._bring().totals(self._value(prices), by_account=bool(nodes.account_gross))
+            totals = self._bring().totals(
+                self._value(prices),
+                above=nodes.account_gross or None,
+                also=self._limits.reduced_accounts(),
+            )
             found += self._limits.evaluate(nodes, facts, totals)
         return found + self._look_for_stale()
 
@@ -247,7 +251,7 @@ class RiskState:
         policy = self.policy.figures
         grouping = self._bring()
         valuation = self._value(self.prices())
-        totals = grouping.totals(valuation)
+        totals = grouping.totals(valuation, above=1 << 127, also=accounts)
         returns = self.history.returns()
         rows = self.book.positions.table
         at = self.terms.find(rows["instrument_id"])

@@ -8,8 +8,8 @@ orders long before), sums have no bounds: they are made of two halves.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, NamedTuple
+from collections.abc import Collection, Mapping
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +49,8 @@ class Valuation(NamedTuple):
 def _times(a: IntArray, b: IntArray) -> IntArray:
     """Return a * b, exact within +-2**62 and that bound beyond."""
     product: IntArray = a * b
+    if _largest(a) * _largest(b) < _BOUND:
+        return product
     large = np.abs(a.astype(np.float64) * b.astype(np.float64)) >= float(_BOUND) * 0.999
     for row in np.flatnonzero(large).tolist():
         exact = int(a[row]) * int(b[row])
@@ -56,12 +58,15 @@ def _times(a: IntArray, b: IntArray) -> IntArray:
     return product
 
 
+def _largest(a: IntArray) -> int:
+    return max(int(a.max(initial=0)), -int(a.min(initial=0)))
+
+
 def _scale(amount: IntArray, rate: Rate) -> IntArray:
     """Return floor(amount * number / per), within +-2**62."""
     if rate.number == rate.per:
         return amount
-    largest = max(abs(int(amount.max(initial=0))), abs(int(amount.min(initial=0))))
-    if largest * rate.number < 1 << 63:
+    if _largest(amount) * rate.number < 1 << 63:
         scaled: IntArray = amount * rate.number // rate.per
         return scaled
     exact = (value * rate.number // rate.per for value in amount.tolist())
@@ -126,8 +131,8 @@ class Grouping:
 
     def __init__(self) -> None:
         self._known = (-1, -1)
-        self._accounts: tuple[IntArray, IntArray, list[int]] = _NO_GROUPS
-        self._groups: tuple[IntArray, IntArray, list[int]] = _NO_GROUPS
+        self._accounts: _Plan = _NO_GROUPS
+        self._groups: _Plan = _NO_GROUPS
         self.row_group: IntArray = np.empty(0, np.int64)
 
     def bring(self, book: Book, group_of: Mapping[int, int], version: int) -> None:
@@ -143,37 +148,72 @@ class Grouping:
         self._accounts = _plan(account)
         self._groups = _plan(self.row_group)
 
-    def totals(self, valuation: Valuation, *, by_account: bool = True) -> Totals:
-        """Return the sums of a valuation; `by_account` False leaves accounts out. O(n)."""
+    def totals(
+        self, valuation: Valuation, *, above: int | None = None, also: Collection[int] = ()
+    ) -> Totals:
+        """Return the sums of a valuation. O(n); Python steps only for the accounts returned.
+
+        Parameters
+        ----------
+        valuation : Valuation
+            Of the book that was brought.
+        above : int, optional
+            Only accounts whose gross amount is larger; -1 = all with a position, None = no account.
+        also : collection of int
+            These accounts too.
+        """
         gross = np.abs(valuation.value)
         columns = (gross, valuation.value, valuation.profit)
         groups = _sums(self._groups, columns)
-        accounts = _sums(self._accounts, columns) if by_account else {}
+        accounts = {}
+        if above is not None:
+            order, first, keys = self._accounts
+            wanted = None
+            if above >= 0:
+                # A float sum is wrong by less than this; the exact one decides.
+                rough = _reduce(gross.astype(np.float64)[order], first)
+                wanted = (rough > above * (1 - 1e-9)) | np.isin(keys, list(also))
+            accounts = {
+                key: one
+                for key, one in _sums(self._accounts, columns, wanted).items()
+                if one.gross > above or key in also
+            }
         parts = list(groups.values())
         firm = Amounts(*(sum(one[i] for one in parts) for i in range(3)))
         groups.pop(0, None)  # accounts of no group
         return Totals(accounts, groups, firm)
 
 
-_NO_GROUPS: Final = (np.empty(0, np.int64), np.empty(0, np.int64), list[int]())
+_Plan: TypeAlias = tuple[IntArray, IntArray, IntArray]
+"""Order of the rows, where each group begins in it, keys of the groups."""
+_NO_GROUPS: Final[_Plan] = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64))
 
 
-def _plan(key: IntArray) -> tuple[IntArray, IntArray, list[int]]:
+def _plan(key: IntArray) -> _Plan:
     order, first, _ = group_by(key)
-    return order, first, key[order[first]].tolist() if len(order) else []
+    return order, first, key[order[first]] if len(order) else key
+
+
+def _reduce(arranged: npt.NDArray[Any], first: IntArray) -> npt.NDArray[Any]:
+    return np.add.reduceat(arranged, first) if len(first) else arranged[:0]
 
 
 def _sums(
-    plan: tuple[IntArray, IntArray, list[int]], columns: tuple[IntArray, ...]
+    plan: _Plan, columns: tuple[IntArray, ...], wanted: BoolArray | None = None
 ) -> dict[int, Amounts]:
+    """Return exact sums of each group, or of the wanted ones."""
     order, first, keys = plan
-    if not keys:
-        return {}
+    if wanted is not None:
+        # The rows of the wanted groups, packed.
+        sizes = np.diff(np.append(first, len(order)))
+        order = order[np.repeat(wanted, sizes)]
+        keys, sizes = keys[wanted], sizes[wanted]
+        first = np.cumsum(sizes) - sizes
     sums = []
     for column in columns:
         arranged = column[order]
         # Two halves: neither sum can overflow below 2**31 rows.
-        high = np.add.reduceat(arranged >> _HALF, first).tolist()
-        low = np.add.reduceat(arranged & _LOW, first).tolist()
+        high = _reduce(arranged >> _HALF, first).tolist()
+        low = _reduce(arranged & _LOW, first).tolist()
         sums.append([(h << 32) + rest for h, rest in zip(high, low, strict=True)])
-    return {key: Amounts(*row) for key, *row in zip(keys, *sums, strict=True)}
+    return {key: Amounts(*row) for key, *row in zip(keys.tolist(), *sums, strict=True)}

@@ -58,11 +58,30 @@ def test_values_by_hand() -> None:
     assert found.priced.tolist() == [True, True, False]
     grouping = Grouping()
     grouping.bring(book, {1: 3, 2: 3}, 1)
-    totals = grouping.totals(found)
+    totals = grouping.totals(found, above=-1)
     assert totals.groups == {3: totals.firm}
     assert totals.firm.gross == 140 * 12 * m
     assert totals.firm.net == 60 * 12 * m
     assert totals.accounts[2].profit == -40 * 12 * m + 500_000 + 77
+
+
+def test_only_accounts_above_a_limit_are_summed_and_those_that_are_asked_for() -> None:
+    rows = [
+        (a, i, a, 0, 0, 0) for a in (1, 2, 3, 4) for i in (PERP.instrument_id, SPOT.instrument_id)
+    ]
+    px = {PERP.instrument_id: 10, SPOT.instrument_id: 10}
+    found = value_positions(book_of(*rows), TERMS, px, asset_id=0)
+    grouping = Grouping()
+    grouping.bring(book_of(*rows), {}, 0)
+    whole = grouping.totals(found, above=-1).accounts
+    assert whole[3].gross == 3 * 10 * (PERP.multiplier + SPOT.multiplier)
+    limit = whole[3].gross
+    assert grouping.totals(found, above=limit, also=[1, 99]).accounts == {
+        1: whole[1],
+        4: whole[4],
+    } | {key: one for key, one in whole.items() if key == 3 and one.gross > limit}
+    assert grouping.totals(found, above=limit - 1).accounts.keys() == {3, 4}
+    assert grouping.totals(found).accounts == {}
 
 
 def test_accounts_that_move_are_counted_in_their_new_group() -> None:
