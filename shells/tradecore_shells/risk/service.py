@@ -293,7 +293,7 @@ class RiskService:
             self._metrics.set("lag_records", max(0, bounds.end - self.state.offset), **labels)
             behind_s = max(0, self._clock.now_ns() - self.state.facts.now_ns) / 1e9
             self._metrics.set("lag_seconds", behind_s, **labels)
-            self._metrics.set("queue_bytes", self._box.queued_bytes)
+            self._metrics.set("queue_bytes", self._box.queued_bytes, part="risk")
 
     def _publish(self, figures: Figures) -> None:
         self.figures = figures

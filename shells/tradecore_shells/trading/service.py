@@ -168,7 +168,7 @@ class TradingService:
         self._metrics.count("commands_total", cell.in_seq - before)
         self._metrics.count("events_total", output.events)
         if output.repeated:
-            self._metrics.count("duplicates_total", output.repeated)
+            self._metrics.count("duplicates_total", output.repeated, topic=TRADING_COMMANDS)
         if output.dead_letters:
             self._metrics.count("dead_letters_total", len(output.dead_letters))
             for letter in output.dead_letters:
@@ -269,7 +269,7 @@ class TradingService:
             self._metrics.set("lag_records", max(bounds.end - cell.next_offset, 0), **labels)
             age = (self._clock.now_ns() - cell.last_ts_ns) / 1e9 if cell.last_ts_ns else 0.0
             self._metrics.set("lag_seconds", max(age, 0.0), **labels)
-            self._metrics.set("queue_bytes", self._outputs.queued_bytes)
+            self._metrics.set("queue_bytes", self._outputs.queued_bytes, part="trading")
 
     async def _drain(self, cell: cells.Cell) -> None:
         standby = self._standby
