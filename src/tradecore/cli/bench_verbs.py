@@ -152,6 +152,7 @@ def _options(pairs: list[str]) -> dict[str, str]:
 def _capacity(args: argparse.Namespace, screen: Screen) -> int:
     from tradecore.bench.capacity import LIMIT_MS, default_targets, run, steps
     from tradecore.bench.setting import Setting, checkout, commit_of, here, load_average
+    from tradecore.cli.plan import load_profile
     from tradecore.testing.results import Result, append_results
 
     if len(args.names) != 1:
@@ -159,6 +160,7 @@ def _capacity(args: argparse.Namespace, screen: Screen) -> int:
     out = Path(args.out or "capacity.jsonl")
     if args.html:
         check_html(args.html)
+    load_profile(args.profile)  # a bad one is said before minutes of measuring
     root, load = checkout(), load_average()
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     what: dict[str, str] = {"now": ""}
@@ -192,30 +194,38 @@ def _capacity(args: argparse.Namespace, screen: Screen) -> int:
         results += rows
         screen.line(f"  {time.perf_counter() - begun:5.0f} s  {step.name}")
     screen.result([msgspec.to_builtins(each) for each in results])
-    _after_capacity(args, screen, results, str(out))
-    return 0
+    return _after_capacity(args, screen, results, str(out))
 
 
 def _after_capacity(
     args: argparse.Namespace, screen: Screen, results: list[Any], where: str
-) -> None:
-    """Show what was measured, plan where that was asked for, and write the page."""
+) -> int:
+    """Show what was measured, plan where that was asked for, and write the page.
+
+    A machine too busy to sustain anything allows no plan; what it measured is shown all the same,
+    and the exit code is 1.
+    """
     from tradecore.capacity.coefficients import from_results
     from tradecore.capacity.plan import make_plan
     from tradecore.cli.plan import load_profile, show_checks, show_plan
 
-    coefficients = from_results(results, where)
+    profile, coefficients = load_profile(args.profile), from_results(results, where)
     show_checks(screen, coefficients)
-    plan = None
+    plan, code = None, 0
     if args.users is not None or args.html:
-        plan = make_plan(args.users or 1_000_000, load_profile(args.profile), coefficients)
-        if args.users is not None:
-            show_plan(screen, plan)
+        try:
+            plan = make_plan(args.users or 1_000_000, profile, coefficients)
+        except ConfigError as error:
+            screen.error(f"no plan: {error}")
+            code = 1
+    if plan is not None and args.users is not None:
+        show_plan(screen, plan)
     if args.html:
         from tradecore.capacity.page import write_page
 
         write_page(args.html, results, plan)
         screen.line(f"\nwrote {args.html}")
+    return code
 
 
 def check_html(path: str) -> None:
