@@ -66,7 +66,8 @@ def test_twins_whose_connections_are_cut_write_everything_once(real_database: st
         async with asyncio.timeout(60):
             while not await world.is_caught_up():
                 rows = await axe.fetch(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'WITH%' "
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE (query LIKE 'WITH%' OR query LIKE 'COPY%') "
                     "AND datname = current_database() AND pid <> pg_backend_pid()"
                 )
                 cuts += len(rows)
