@@ -86,8 +86,10 @@ class Disk:
         rng = self._rng
         for folder in self.folders.values():
             survived = dict(folder.synced)
+            # Mostly the folder was not written at all since its last sync, sometimes in part.
+            lucky = rng.choice((0.0, 0.0, 0.5))
             for name in sorted(set(folder.names) | set(folder.synced)):
-                if folder.names.get(name) is not folder.synced.get(name) and rng.random() < 0.5:
+                if folder.names.get(name) is not folder.synced.get(name) and rng.random() < lucky:
                     if name in folder.names:
                         survived[name] = folder.names[name]
                     else:
