@@ -138,3 +138,36 @@ def test_missing_files_and_wrong_periods_are_one_sentence(tmp_path: Path, run: C
     (tmp_path / "none.json").write_text('[{"symbol": 1}]')
     config.write_text(f'[catalog]\nfile = "{tmp_path}/none.json"\n')
     assert "not a list of instruments" in run("reconcile", "--config", config).complaint
+
+
+def test_process_without_a_catalog_or_a_database_ends_with_a_sentence(tmp_path: Path) -> None:
+    path = os.pathsep.join(str(ROOT / name) for name in ("src", "shells"))
+    config = tmp_path / "exchange.toml"
+    program = [sys.executable, "-m", "tradecore_shells.portfolio", str(config)]
+
+    def ends_with(text: str) -> str:
+        config.write_text(text)
+        ended = subprocess.run(
+            program,
+            env=os.environ | {"PYTHONPATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert ended.returncode == 2, ended.stderr
+        assert "Traceback" not in ended.stderr
+        return ended.stderr
+
+    assert "none.json" in ends_with(f'[catalog]\nfile = "{tmp_path}/none.json"\n')
+    save_catalog(tmp_path / "catalog.json", CATALOG.instruments)
+    (tmp_path / "postgres" / "data").mkdir(parents=True)
+    tables = f"""
+        [log]
+        url = "file:{tmp_path}/log"
+        [catalog]
+        file = "{tmp_path}/catalog.json"
+        [store]
+        folder = "{tmp_path}/postgres"
+        """
+    assert "is not the data folder of a PostgreSQL cluster" in ends_with(tables)

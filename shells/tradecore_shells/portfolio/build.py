@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from tradecore_shells.plumbing.catalogs import load_catalog
 from tradecore_shells.plumbing.clock import SystemClock
 from tradecore_shells.plumbing.config import StoreSettings, load_settings
 from tradecore_shells.plumbing.observe import Metrics
-from tradecore_shells.plumbing.runtime import Application, run
+from tradecore_shells.plumbing.runtime import EXIT_USAGE, Application, run
 from tradecore_shells.portfolio.config import PortfolioConfig
 from tradecore_shells.portfolio.service import PortfolioService
 from tradecore_shells.portfolio.store import PortfolioStore
@@ -38,18 +39,25 @@ async def open_store(settings: StoreSettings, *, timeout_s: float = 30.0) -> Por
 
     dsn = settings.dsn
     if not dsn:
-        from tradecore_shells.plumbing.cluster import EmbeddedPostgres
+        from tradecore_shells.plumbing.cluster import ClusterError, EmbeddedPostgres
 
         cluster = EmbeddedPostgres(Path(settings.folder))
-        await asyncio.to_thread(cluster.start)
+        try:
+            await asyncio.to_thread(cluster.start)
+        except ClusterError as error:
+            raise ConfigError(str(error)) from error
         dsn = cluster.dsn
     return PostgresStore(Postgres(dsn, timeout_s=timeout_s))
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the service with the settings of a TOML file (and the environment); the exit code."""
-    config = load_settings(PortfolioConfig, argv[0] if argv else None)
-    catalog = load_catalog(config.catalog.file)
+    try:
+        config = load_settings(PortfolioConfig, argv[0] if argv else None)
+        catalog = load_catalog(config.catalog.file)
+    except ConfigError as error:
+        print(f"tradecore: {error}", file=sys.stderr)
+        return EXIT_USAGE
     clock = SystemClock()
 
     async def build(metrics: Metrics) -> Application:
