@@ -14,8 +14,8 @@ from tradecore.cell import FrameReader, Position, StreamError
 from tradecore.cli.parser import Commands, int_in, new_command
 from tradecore.cli.screen import Screen
 from tradecore.cli.words import clock_text, status_name
-from tradecore.codes import EventKind
-from tradecore.dtypes import REJECT_EVENT
+from tradecore.codes import ANY, AccountState, CommandKind, EventKind, FillFlag, Phase
+from tradecore.dtypes import ACCOUNT_EVENT, FILL_EVENT, MARKET_EVENT, REJECT_EVENT
 from tradecore.errors import ConfigError
 from tradecore_shells.cli.place import add_place
 
@@ -225,7 +225,7 @@ def _scenario(shocks: list[str]) -> Any:
 
 # ------------------------------------------------------------------------------------------- events
 def _events(args: argparse.Namespace, screen: Screen) -> int:
-    from tradecore.risk import FINDING, Rule, risk_source
+    from tradecore.risk import risk_source
     from tradecore_shells.plumbing.adapters import open_log
     from tradecore_shells.plumbing.ports import RISK_EVENTS, Log
 
@@ -249,23 +249,10 @@ def _events(args: argparse.Namespace, screen: Screen) -> int:
                     reader = FrameReader(source, Position(offset, 0))
                     continue
                 for batch in batches:
-                    found += [describe(row, batch.ts_ns) for row in batch.events.view(REJECT_EVENT)]
+                    found += [
+                        _describe(row, batch.ts_ns) for row in batch.events.view(REJECT_EVENT)
+                    ]
         return found[-args.n :]
-
-    def describe(row: Any, ts_ns: int) -> dict[str, Any]:
-        is_finding = row["kind"] == FINDING
-        kind, status = int(row["kind"]), int(row["status"])
-        with_values = is_finding or kind == EventKind.REJECTED
-        return {
-            "ts_ns": ts_ns,
-            "event": "FOUND" if is_finding else EventKind(kind).name,
-            "reason": Rule(status).name if is_finding else status_name(status),
-            "account_id": int(row["account_id"]),
-            "group_id": int(row["order_id"]) if is_finding else 0,
-            "instrument_id": int(row["instrument_id"]),
-            "observed": int(row["observed"]) if with_values else None,
-            "limit": int(row["limit"]) if with_values else None,
-        }
 
     async def main() -> list[dict[str, Any]]:
         log = open_log(config.log.url)
@@ -288,3 +275,36 @@ def _events(args: argparse.Namespace, screen: Screen) -> int:
         ],
     )
     return 0
+
+
+def _describe(row: Any, ts_ns: int) -> dict[str, Any]:
+    """Return an event as people read it."""
+    from tradecore.risk import FINDING, Rule
+
+    kind, status, instrument = (int(row[name]) for name in ("kind", "status", "instrument_id"))
+    is_finding = kind == FINDING
+    with_values = is_finding or kind == EventKind.REJECTED
+    one = row.reshape(1)
+    if is_finding:
+        reason = Rule(status).name
+    elif kind == EventKind.ACCOUNT_STATE:
+        reason = AccountState(int(one.view(ACCOUNT_EVENT)["state"][0])).name
+    elif kind == EventKind.PHASE:
+        reason = Phase(int(one.view(MARKET_EVENT)["phase"][0])).name
+    elif kind == EventKind.FILL:
+        forced = int(one.view(FILL_EVENT)["flags"][0])
+        reason = "ADL" if forced & FillFlag.ADL else "LIQUIDATION"
+    elif kind == EventKind.DONE:
+        reason = CommandKind(int(row["command_kind"])).name
+    else:
+        reason = status_name(status)
+    return {
+        "ts_ns": ts_ns,
+        "event": "FOUND" if is_finding else EventKind(kind).name,
+        "reason": reason,
+        "account_id": int(row["account_id"]),
+        "group_id": int(row["order_id"]) if is_finding else 0,
+        "instrument_id": None if instrument == ANY else instrument,
+        "observed": int(row["observed"]) if with_values else None,
+        "limit": int(row["limit"]) if with_values else None,
+    }

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from typing import Final
+from collections.abc import Coroutine
+from typing import Any, Final, TypeVar
 
 from tradecore import cell as cells
 from tradecore.envelope import encode, seal
@@ -35,6 +36,7 @@ __all__ = ["TradingService"]
 
 _log = logging.getLogger("tradecore.trading")
 _STATES: Final = ("boot", "catchup", "standby", "primary", "drain", "halt")
+T = TypeVar("T")
 _IDLE_S: Final = 0.25  # longest wait of one fetch, so that a stop is noticed
 
 
@@ -117,13 +119,18 @@ class TradingService:
     # ------------------------------------------------------------------------------------ the loop
     async def _serve(self, group: asyncio.TaskGroup, helpers: list[asyncio.Task[None]]) -> None:
         settings = self._settings
-        cell, log_end = await boot(
-            self._config,
-            log=self._log,
-            snapshots=self._snapshots,
-            partition=self.partition,
-            budget_s=settings.retry_s,
+        booted = await self._unless_stopped(
+            boot(
+                self._config,
+                log=self._log,
+                snapshots=self._snapshots,
+                partition=self.partition,
+                budget_s=settings.retry_s,
+            )
         )
+        if booted is None:
+            return
+        cell, log_end = booted
         self.cell = cell
         await self._outputs.begin(cell)
         self._enter("catchup")
@@ -170,7 +177,8 @@ class TradingService:
         if output.repeated:
             self._metrics.count("duplicates_total", output.repeated, topic=TRADING_COMMANDS)
         if output.dead_letters:
-            self._metrics.count("dead_letters_total", len(output.dead_letters))
+            letters = len(output.dead_letters)
+            self._metrics.count("dead_letters_total", letters, topic=TRADING_COMMANDS)
             for letter in output.dead_letters:
                 event(_log, "unreadable record", level=logging.WARNING, seq=letter.offset,
                       reason=letter.reason)  # fmt: skip
@@ -185,6 +193,18 @@ class TradingService:
         while self._sent and self._sent[0][0] <= mark:
             _, ts_ns = self._sent.popleft()
             self._metrics.observe("log_to_output_seconds", max(now - ts_ns, 0) / 1e9)
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """Return what comes of `work`, or None as soon as somebody wants us to stop."""
+        doing = asyncio.ensure_future(work)
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait([doing, stopping], return_when=asyncio.FIRST_COMPLETED)
+            return doing.result() if doing.done() else None
+        finally:
+            doing.cancel()
+            stopping.cancel()
+            await asyncio.gather(doing, stopping, return_exceptions=True)
 
     # ------------------------------------------------------------------------------------ helpers
     async def _tick(self) -> None:
