@@ -58,6 +58,7 @@ def test_drive_below_capacity_sees_the_service_time() -> None:
     # The work, and the two readings of the clock before and behind it.
     assert 2_000 <= load.histogram.percentile(50) <= 2_500
     assert load.achieved == pytest.approx(100_000, rel=0.001)
+    assert load.throughput == pytest.approx(100_000, rel=0.001)
     assert not load.gave_up
 
 
@@ -84,6 +85,7 @@ def test_drive_overload_gives_up_and_charges_what_is_unfinished() -> None:
     assert len(load.histogram) == pytest.approx(13_333, rel=0.05)
     assert load.histogram.max == pytest.approx(10 * MS, rel=0.05)
     assert load.achieved == pytest.approx(250_000, rel=0.05)
+    assert load.throughput == pytest.approx(250_000, rel=0.05)
 
 
 def test_drive_service_that_never_answers_is_left_in_time() -> None:

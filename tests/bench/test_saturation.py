@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -43,6 +44,15 @@ def test_search_run_that_gave_up_fails_whatever_its_percentile() -> None:
         return load(rate, 1, gave_up=rate > 40_000)
 
     assert find_saturation(run, limit_ns=LIMIT).rate == 40_000
+
+
+def test_search_short_run_beyond_capacity_is_not_kept_up_with() -> None:
+    def run(rate: int) -> Load:
+        # The backlog of a run this short never reaches the limit, but it grows.
+        seen = load(rate, LIMIT // 2)
+        return dataclasses.replace(seen, throughput=min(rate, 400_000))
+
+    assert 380_000 <= find_saturation(run, limit_ns=LIMIT).rate <= 400_000 / 0.95
 
 
 def test_search_single_stalls_do_not_decide() -> None:

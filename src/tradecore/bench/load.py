@@ -11,6 +11,7 @@ The clock is a parameter: tests drive this with a virtual one and inject stalls.
 from __future__ import annotations
 
 import gc
+import math
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -56,6 +57,9 @@ class Load:
         First scheduled time to last completion.
     gave_up : bool
         The run was cut short because a command waited longer than was allowed.
+    throughput : float
+        Commands a second from the first completion to the last: what the system does, without the
+        latency of a short run. Infinite where everything was finished at once.
     """
 
     histogram: Histogram
@@ -64,6 +68,7 @@ class Load:
     finished: int
     elapsed_ns: int
     gave_up: bool
+    throughput: float = math.inf
 
     @property
     def achieved(self) -> float:
@@ -142,4 +147,6 @@ def drive(
     # What was due and is not finished has waited at least until now.
     waited = np.concatenate([completed, np.full(due_count - done, now, np.int64)]) - scheduled
     histogram.record(waited[warm_up:])
-    return Load(histogram, rate, sent, done, int(now - start), gave_up)
+    span = int(times[-1] - times[0]) if len(times) else 0
+    throughput = (done - int(ends[0])) / span * 1e9 if span else math.inf
+    return Load(histogram, rate, sent, done, int(now - start), gave_up, throughput)
