@@ -6,6 +6,7 @@ For more than one process on one machine without Kafka, a trading cell and its s
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Sequence
 
 from tradecore.errors import ConfigError
@@ -72,3 +73,7 @@ def main(argv: Sequence[str]) -> int:
         return Application([LogService(LogServer(log, config.log.url))], [log.close])
 
     return run("log", config.observe, build)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
