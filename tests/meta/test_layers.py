@@ -25,7 +25,7 @@ THIRD_PARTY = {
 # Optional packages of the edge; each module imports them only when asked for what needs them.
 THIRD_PARTY["edge"] = {
     *("numpy", "msgspec", "rich", "matplotlib", "pandas", "polars", "pyarrow", "zstandard"),
-    "hdrh",
+    *("hdrh", "gymnasium", "ray"),
 }
 
 

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import gymnasium
 import numpy as np
 import numpy.typing as npt
 
 from tradecore.errors import ConfigError
 from tradecore.research.agents_market import AgentMarket, Traders
+
+try:
+    import gymnasium
+except ImportError as error:
+    raise ImportError("QuotingEnv needs gymnasium: pip install 'tradecore[gym]'") from error
 
 __all__ = ["NO_QUOTE", "QuotingEnv"]
 
