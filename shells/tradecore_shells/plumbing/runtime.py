@@ -13,8 +13,9 @@ import asyncio
 import contextlib
 import logging
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, NoReturn, Protocol
 
 import msgspec
 
@@ -31,6 +32,7 @@ __all__ = [
     "Application",
     "FencedError",
     "Service",
+    "leave",
     "run",
     "serve",
 ]
@@ -81,6 +83,16 @@ class Application(msgspec.Struct):
         for close in self.closers:
             with contextlib.suppress(RetryableError):
                 await close()
+
+
+def leave(main: Callable[[Sequence[str]], int], argv: Sequence[str]) -> NoReturn:
+    """Run a program and exit with its code; wrong settings are one sentence and exit code 2."""
+    try:
+        code = main(argv)
+    except ConfigError as error:
+        sys.stderr.write(f"tradecore: {error}\n")
+        code = EXIT_USAGE
+    sys.exit(code)
 
 
 async def serve(

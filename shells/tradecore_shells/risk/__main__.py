@@ -2,6 +2,7 @@
 
 import sys
 
+from tradecore_shells.plumbing.runtime import leave
 from tradecore_shells.risk.build import main
 
-sys.exit(main(sys.argv[1:]))
+leave(main, sys.argv[1:])

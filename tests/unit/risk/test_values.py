@@ -12,7 +12,6 @@ import pytest
 from portfolio_worlds import CATALOG, PERP, SPOT, TERMS, busy_venue, changes_of
 from risk_worlds import RiskWorld
 from shared_data import shared
-from tradecore.catalog import Catalog
 from tradecore.cell import Batch
 from tradecore.codes import CommandKind, EventKind, Phase
 from tradecore.dtypes import EVENT, REJECT_EVENT
@@ -323,10 +322,3 @@ def test_state_equals_a_naive_reading_of_the_same_log() -> None:
         assert by_name["account", account].net == qty * 10_000 * m
     assert figures.seq == batches[-1].end_seq
     assert ("group", 0) not in by_name
-
-
-def test_a_catalog_that_is_empty_is_refused() -> None:
-    from tradecore_shells.risk.config import RiskSettings, policy_of
-
-    with pytest.raises(ConfigError, match="nothing to watch"):
-        policy_of(RiskSettings(), Catalog([]))
