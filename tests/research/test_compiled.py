@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -16,6 +18,7 @@ from tradecore.kernels import backtest as bt  # noqa: E402 - needs Numba
 from tradecore.research.records import TABLES  # noqa: E402
 
 
+@cache
 def market(seed: int = 3, steps: int = 3_000) -> Recording:
     """A seeded random flow around a wandering price."""
     draw = np.random.default_rng(seed)

@@ -159,7 +159,7 @@ def resident():
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1])
 
-recording = market(steps=20_000)
+recording = market(steps=5_000)
 backtest(recording, Quoter(), sample_ns=10_000)
 first = resident()
 for _ in range(99):
