@@ -333,13 +333,13 @@ class Operator:
             ),
         )  # fmt: skip
         for account in [*self.accounts, self.insurance]:
+            amount = rng.choice((3_000, 20_000, 1_000_000))
             await self.send(
-                build.admin(CommandKind.ACCOUNT, account_id=account, group_id=account % 3)
+                build.admin(CommandKind.ACCOUNT, account_id=account, group_id=account % 3),
+                self._deposit(amount, account),
+                build.admin(CommandKind.DEPOSIT, account_id=account, asset_id=1, amount=200),
             )
-            await self._pay(account, rng.choice((3_000, 20_000, 1_000_000)))
-            await self.send(
-                build.admin(CommandKind.DEPOSIT, account_id=account, asset_id=1, amount=200)
-            )
+            self._journal.deposits[account] = amount
         await self.send(
             build.limits(scope=Scope.FIRM, mask=LimitField.STALE, stale_ns=20_000_000_000)
         )

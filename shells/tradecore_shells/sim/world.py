@@ -49,7 +49,7 @@ __all__ = ["PARTITION", "SNAPSHOTS", "World"]
 PARTITION: Final = 0
 SNAPSHOTS: Final = Path("/snapshots")
 CELL_SOURCE: Final = 1 << 28 | PARTITION
-_SETTLE_S: Final = 1.5
+_SETTLE_S: Final = 1.3
 """Longer than any request of before the healing is under way."""
 _DRAIN_S: Final = 60.0
 
@@ -130,7 +130,7 @@ class World:
             snapshot_every_s=rng.uniform(0.1, 0.6),
             fetch_bytes=rng.choice((1, 700, 4 << 20)),
             queue_bytes=rng.choice((1, 3_000, 8 << 20)),
-            tick_s=rng.choice((0.05, 0.1, 0.2)),
+            tick_s=rng.choice((0.1, 0.2, 0.4)),
             takeover_s=rng.uniform(0.3, 1.0),
             retry_s=rng.choice((2.0, 10.0, 30.0)),
         )
