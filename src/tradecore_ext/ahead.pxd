@@ -126,10 +126,15 @@ cdef inline void money_named(const Engine* e, Ahead* a) noexcept nogil:
 
 
 cdef inline void bucket_fresh(const Engine* e, const tc_command* c, Ahead* a) noexcept nogil:
-    """Of new orders: the account and the position's bucket."""
+    """Of new orders: the book, the account and the position's bucket."""
+    cdef const Book* b
     cdef uint32_t k, i
     for i in range(a.n_fresh):
         k = a.fresh[i]
+        b = e.book + (c[k].instrument_id if c[k].instrument_id < e.max_instruments else 0)
+        prefetch(b)
+        prefetch(&b.ladder[0])
+        prefetch(&b.ladder[1])
         a.hash[k] = pair_hash(e, c[k].account_id, c[k].instrument_id)
         prefetch(e.positions.entry + (a.hash[k] >> e.positions.shift))
         prefetch(e.account + (c[k].account_id if c[k].account_id < e.max_accounts else 0))
@@ -212,6 +217,29 @@ cdef inline void tail_fresh(const Engine* e, const Ahead* a) noexcept nogil:
         if a.level[k] < e.max_levels:
             tail = e.level[a.level[k]].tail
             prefetch(e.order + (tail if tail < e.max_orders else 0))
+
+
+cdef inline void look_at_all(const Engine* e, const tc_command* c, uint64_t n, Ahead* ring, bint accounts) noexcept nogil:
+    """All stages for a batch of less than AHEAD frames at once. There is nothing to run meanwhile, but the lines of all
+    its commands, and the independent lines of one, are waited for together instead of one after the other."""
+    cdef uint64_t q
+    cdef uint64_t blocks = (n + BLOCK - 1) // BLOCK
+    for q in range(blocks):
+        split(e, c, q, n, ring + q)
+        if accounts:
+            bucket_fresh(e, c + q * BLOCK, ring + q)
+    for q in range(blocks):
+        order_named(e, c + q * BLOCK, ring + q)
+        if accounts:
+            order_fresh(e, ring + q)
+    for q in range(blocks):
+        near_named(e, ring + q)
+        if accounts:
+            near_fresh(e, c + q * BLOCK, ring + q)
+    if accounts:
+        for q in range(blocks):
+            money_named(e, ring + q)
+            money_fresh(e, c + q * BLOCK, ring + q)
 
 
 cdef inline void look_ahead(

@@ -6,7 +6,7 @@ where the state fits the second-level cache it costs a little and brings nothing
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from tradecore_ext.accounts_admin cimport accounts_command
-from tradecore_ext.ahead cimport AHEAD, BLOCK, BLOCKS, LINES_AHEAD, Ahead, look_ahead
+from tradecore_ext.ahead cimport AHEAD, BLOCK, BLOCKS, LINES_AHEAD, Ahead, look_ahead, look_at_all
 from tradecore_ext.arena cimport id_tag
 from tradecore_ext.emit cimport emit_done, emit_refused, emit_reject
 from tradecore_ext.framecheck cimport check_frame
@@ -226,11 +226,10 @@ cdef inline uint64_t run_near(Engine* e, const tc_command* c, uint64_t n, bint a
     cdef uint32_t tags[16]
     while i < n:
         # Once a command, except at the start and after frames that were skipped: a branch that is always right.
-        while hashed <= i + HASH_AHEAD:
+        while hashed <= i + HASH_AHEAD and hashed < n:
             prefetch(c + (hashed + LINES_AHEAD if hashed + LINES_AHEAD < n else i))
-            if hashed < n:
-                tags[hashed & (TAGS - 1)] = id_tag(&e.ids, c[hashed].order_id)
-                prefetch(e.ids.entry + (tags[hashed & (TAGS - 1)] >> e.ids.shift))
+            tags[hashed & (TAGS - 1)] = id_tag(&e.ids, c[hashed].order_id)
+            prefetch(e.ids.entry + (tags[hashed & (TAGS - 1)] >> e.ids.shift))
             hashed += 1
         e.in_seq += 1
         run_command(e, c + i, n - i, tags[i & (TAGS - 1)], NIL, accounts)
@@ -241,8 +240,8 @@ cdef inline uint64_t run_near(Engine* e, const tc_command* c, uint64_t n, bint a
 
 
 cdef inline bint worth_fetching(const Engine* e, uint64_t n) noexcept nogil:
-    """Whether the state is larger than the caches near the core, and the batch long enough to look ahead."""
-    if n < AHEAD or e.prefetch == 0:
+    """Whether the state is larger than the caches near the core."""
+    if e.prefetch == 0:
         return False
     return e.prefetch == 1 or e.live > PREFETCH_FROM or e.n_positions > PREFETCH_FROM
 
@@ -251,11 +250,16 @@ cdef inline uint64_t run_far(Engine* e, const tc_command* c, uint64_t n, bint ac
     """A batch on a state larger than the caches near the core."""
     cdef uint64_t i = 0
     cdef uint64_t step = 0
+    cdef uint64_t ahead = AHEAD
     cdef Ahead ring[4]
     cdef Ahead* a
+    if n < AHEAD:
+        look_at_all(e, c, n, ring, accounts)
+        ahead = 0
+        step = n
     while i < n:
         # Catching up first: a bad frame may skip frames.
-        while step <= i + AHEAD:
+        while step <= i + ahead:
             look_ahead(e, c, step, n, ring, accounts)
             step += 1
         e.in_seq += 1
