@@ -94,7 +94,7 @@ def test_wheel_ships_the_c_surface_and_no_kernel_source(checkout: Path, tmp_path
     wheel = _pack(checkout, "build_wheel", tmp_path)
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
-    expected = _under("src", ".py", ".pxd", ".pyi", ".h", ".def", ".typed")
+    expected = _under("src", ".py", ".pxd", ".pyi", ".h", ".def", ".typed", ".jsonl")
     expected |= _under("shells/tradecore_shells", ".py", ".sql")
     assert {name.removeprefix("src/").removeprefix("shells/") for name in expected} == names
     assert {"tradecore/py.typed", "tradecore_ext/py.typed"} <= names
