@@ -45,7 +45,7 @@ def test_benchmark_runs_on_a_small_market(monkeypatch: pytest.MonkeyPatch) -> No
 
     run = load("bench/research", "run")
     day = market(steps=2_000)
-    long = run.flows.repeated(day, 2)
+    long = run.flows.repeated(day, 2, gap_ns=10_000)
     assert len(long) >= 2 * len(day)
     for strategy, bits in ((run.ours.quoter, 0), (run.ours.eager, 1)):
         run.INTERVAL_NS = 1_000
