@@ -162,9 +162,13 @@ coverage: build $(DEV_ENV) ## Which lines of the library the fast tests do not r
 	@$(PYTHON) -m coverage combine -q && $(PYTHON) -m coverage report
 
 # --------------------------------------------------------------------- measuring and searching
-.PHONY: bench mutants fuzz nightly
+.PHONY: bench capacity mutants fuzz nightly
 bench: build $(TEST_ENV) ## Measure: the whole benchmark table of this machine.
 	@$(RUN) -m tradecore.cli bench
+
+capacity: build $(TEST_ENV) ## Measure what a plan needs, plan for a million users, write build/capacity.html.
+	@mkdir -p build && rm -f build/capacity.jsonl
+	@$(RUN) -m tradecore.cli bench capacity --out build/capacity.jsonl --html build/capacity.html --users 1000000
 
 mutants: build $(TEST_ENV) ## Compile every single-fault mutant of the kernel and show what kills it.
 	@$(PYTHON) tools/mutants.py
