@@ -1,9 +1,9 @@
-from typing import Any, final
+from typing import Any, Self, final
 
 @final
 class Backtest:
-    def __init__(
-        self,
+    def __new__(
+        cls,
         owner: Any,
         handle: int,
         *,
@@ -18,7 +18,7 @@ class Backtest:
         own_in_book: bool = False,
         max_ever: int = 100000000,
         more: bool = False,
-    ) -> None: ...
+    ) -> Self: ...
     def add_chunk(self, frames: Any, received_ns: Any = None) -> None: ...
     def drop_chunks(self) -> None: ...
     def end_data(self) -> None: ...

@@ -8,7 +8,7 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.number cimport PyNumber_Index
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free, realloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 cimport cython
 
@@ -34,7 +34,7 @@ if tc_abi() != TC_ABI:
     raise ImportError("tradecore_ext.backtest and tradecore_ext.engine are of different builds")
 
 
-# ---- exported C functions ---------------------------------------------------------------------------------------
+# ---- exported C functions -------------------------------------------------------------------------------------------
 
 
 cdef int32_t bt_wait(void* handle, int64_t until_ns) noexcept nogil:
@@ -237,7 +237,7 @@ cdef int64_t bt_leaves(void* handle, uint64_t order_id) noexcept nogil:
     return b.own[slot].known_qty if slot != NIL else 0
 
 
-# ---- Python -------------------------------------------------------------------------------------------------------
+# ---- Python ---------------------------------------------------------------------------------------------------------
 
 
 cdef dict _ROWS = {

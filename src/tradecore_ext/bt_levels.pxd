@@ -71,7 +71,7 @@ cdef inline int64_t front_share(const Bt* b, int64_t front, int64_t back, int64_
     cdef int128 f = front
     cdef int128 k = back
     cdef int128 fp, kp
-    cdef int32_t n
+    cdef int32_t _n
     if b.queue_model == QUEUE_OPTIMISTIC or back == 0:
         return min64(qty, front)
     if b.queue_model == QUEUE_RISK_AVERSE or front == 0:
@@ -82,7 +82,7 @@ cdef inline int64_t front_share(const Bt* b, int64_t front, int64_t back, int64_
     fp = f
     kp = k
     if b.queue_model == QUEUE_POWER:
-        for n in range(b.queue_power - 1):
+        for _n in range(b.queue_power - 1):
             fp *= f
             kp *= k
     if fp + kp == 0:
@@ -263,7 +263,10 @@ cdef inline bint bad_market(const Bt* b, const tc_command* c) noexcept nogil:
     if c.instrument_id >= b.n_instruments or not b.e.book[c.instrument_id].exists or c.side > 2:
         return True
     if c.kind == MARKET_LEVEL or c.kind == MARKET_TRADE:
-        return f.px < 1 or f.px > TC_MAX_PX or f.qty < 0 or f.qty > TC_MAX_QTY or (c.kind == MARKET_LEVEL and c.side == 0)
+        return (
+            f.px < 1 or f.px > TC_MAX_PX or f.qty < 0 or f.qty > TC_MAX_QTY
+            or (c.kind == MARKET_LEVEL and c.side == 0)
+        )
     if c.kind == MARKET_QUOTE:
         return (
             q.bid_px < 0 or q.ask_px < 0 or q.bid_qty < 0 or q.ask_qty < 0 or q.bid_px > TC_MAX_PX
@@ -300,7 +303,7 @@ cdef inline void run_market(Bt* b, const tc_command* c) noexcept nogil:
 
 
 cdef inline void stand_behind(Bt* b, const tc_command* c) noexcept nogil:
-    """Quotes and bars show one level: an own order at a deeper one is taken to stand behind as much as the best shows."""
+    """Quotes and bars show one level: an own order at a deeper one stands behind as much as the best one shows."""
     cdef Engine* e = b.e
     cdef uint32_t i = c.instrument_id
     cdef int which = c.side - 1

@@ -118,7 +118,7 @@ cdef inline Quote quote_of(const Bt* b, uint32_t instrument_id) noexcept nogil:
     return q
 
 
-# ---- slots ----------------------------------------------------------------------------------------------
+# ---- slots ----------------------------------------------------------------------------------------------------------
 
 
 cdef inline uint64_t own_id(const Bt* b, uint32_t slot) noexcept nogil:
@@ -157,7 +157,7 @@ cdef inline uint32_t own_take(Bt* b) noexcept nogil:
     return slot
 
 
-# ---- which own orders rest, and where -----------------------------------------------------------------------
+# ---- which own orders rest, and where -------------------------------------------------------------------------------
 
 
 cdef inline uint32_t queue_no(uint32_t instrument_id, uint8_t side) noexcept nogil:
@@ -243,7 +243,7 @@ cdef inline int64_t lots_ahead(const Bt* b, uint64_t order_id, int64_t* orders) 
     return ahead
 
 
-# ---- money ---------------------------------------------------------------------------------------------------
+# ---- money ----------------------------------------------------------------------------------------------------------
 
 
 cdef inline void book_fill(Bt* b, Own* o, FillRow* f, bint is_taker) noexcept nogil:
@@ -302,7 +302,7 @@ cdef inline void add_up(Bt* b, Own* o, FillRow* f) noexcept nogil:
             p.fees = h.fees
 
 
-# ---- events of the engine about own orders ----------------------------------------------------------------------
+# ---- events of the engine about own orders --------------------------------------------------------------------------
 
 
 cdef inline Notice* tell(Bt* b, Own* o, const tc_event* v, int64_t ts_ns) noexcept nogil:

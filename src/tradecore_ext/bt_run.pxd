@@ -21,7 +21,7 @@ cdef enum:
     MOST_FRAMES = 4096       # of one call of the engine
 
 
-# ---- recorded frames ----------------------------------------------------------------------------------------------
+# ---- recorded frames ------------------------------------------------------------------------------------------------
 
 
 cdef inline bint may_trade(const Bt* b, const tc_command* c) noexcept nogil:

@@ -145,7 +145,7 @@ cdef void put_hidden(Tr* t, uint32_t i, uint8_t side, int64_t px, int64_t qty) n
         t.hidden += 1
 
 
-# ---- looking at the recorded book -------------------------------------------------------------------------------------
+# ---- looking at the recorded book -----------------------------------------------------------------------------------
 
 
 cdef uint32_t slot_of(Tr* t, uint64_t order_id) noexcept nogil:
@@ -201,7 +201,7 @@ cdef void clear_crossed(Tr* t, uint32_t i, uint8_t side, int64_t px) noexcept no
         lv = best_level(t, which, i)
 
 
-# ---- executions ---------------------------------------------------------------------------------------------------------
+# ---- executions -----------------------------------------------------------------------------------------------------
 
 
 cdef bint is_in_priority(Tr* t, uint32_t i) noexcept nogil:
@@ -289,7 +289,7 @@ cdef void add_execution(Tr* t, uint64_t order_id, uint8_t side, int64_t px, int6
     t.n_run += 1
 
 
-# ---- LOBSTER --------------------------------------------------------------------------------------------------------------
+# ---- LOBSTER --------------------------------------------------------------------------------------------------------
 
 
 cdef void fit_side(Tr* t, uint8_t side, const int64_t* row, int64_t levels) noexcept nogil:
@@ -339,7 +339,9 @@ cdef void fit(Tr* t, const int64_t* row, int64_t levels) noexcept nogil:
     fit_side(t, TC_SIDE_BUY, row, levels)
 
 
-cdef void lobster_row(Tr* t, const int64_t* m, const int64_t* before, const int64_t* row, int64_t levels) noexcept nogil:
+cdef void lobster_row(
+    Tr* t, const int64_t* m, const int64_t* before, const int64_t* row, int64_t levels
+) noexcept nogil:
     """One message: (ts_ns, type, order_id, qty, px, direction); `before` is the snapshot of the row before."""
     cdef int64_t kind = m[1]
     cdef uint8_t side = TC_SIDE_BUY if m[5] > 0 else TC_SIDE_SELL
@@ -368,7 +370,7 @@ cdef void lobster_row(Tr* t, const int64_t* m, const int64_t* before, const int6
     fit(t, row, levels)
 
 
-# ---- ITCH 5.0 ---------------------------------------------------------------------------------------------------------------
+# ---- ITCH 5.0 -------------------------------------------------------------------------------------------------------
 
 
 cdef uint64_t big(const uint8_t* p, int n) noexcept nogil:
@@ -425,7 +427,7 @@ cdef void itch_message(Tr* t, const uint8_t* m, const int32_t* instrument_of) no
             put_new(t, <uint32_t>i, big(m + 19, 8), side, <int64_t>big(m + 31, 4), <int64_t>big(m + 27, 4))
 
 
-# ---- Databento market by order --------------------------------------------------------------------------------------------------
+# ---- Databento market by order --------------------------------------------------------------------------------------
 
 
 cdef packed struct Mbo:      # 56 bytes; DBN versions 1 to 3 share it
@@ -522,7 +524,7 @@ cdef bint take_back(Tr* t, uint64_t order_id, int64_t qty) noexcept nogil:
     return False
 
 
-# ---- Python -----------------------------------------------------------------------------------------------------------------
+# ---- Python ---------------------------------------------------------------------------------------------------------
 
 
 @cython.final
