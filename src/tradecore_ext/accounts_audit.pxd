@@ -149,7 +149,9 @@ cdef inline bint audit_wallet(Engine* e, uint32_t slot, AuditResult* r) noexcept
     )
 
 
-cdef inline bint audit_orders(Engine* e, uint32_t position, uint32_t* count, int128* gross, AuditResult* r) noexcept nogil:
+cdef inline bint audit_orders(
+    Engine* e, uint32_t position, uint32_t* count, int128* gross, AuditResult* r
+) noexcept nogil:
     """The held orders of one position: linked both ways, its own; adds their number and gross notional."""
     cdef const Position* p = e.position + position
     cdef uint32_t n = p.orders_head

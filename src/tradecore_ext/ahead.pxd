@@ -1,12 +1,12 @@
 """Fetching ahead: what the next commands of a batch will read is on its way while this one runs.
 
-Owner of: the prefetch pipeline of a batch.  Blocks of sixteen frames walk through stages, each some steps before the next,
-and each stage only reads lines that the stage before has asked for: bucket -> order, position -> level, neighbours,
-wallets.  Nothing here changes state, so a wrong guess (a continuation frame, an id that is gone by then) only fetches a
-line in vain.  A block is split once into new orders and commands on known ones; the stages then run over two short lists
-instead of asking every frame for its kind at every stage, which no branch predictor can answer.  What a new order reads
-of its book is fetched only with accounts on, whose records push the books out of the caches; without them asking costs
-more than it brings (docs/decisions/0005-fetching-ahead.md).
+Owner of: the prefetch pipeline of a batch.  Blocks of sixteen frames walk through stages, each some steps before
+the next, and each stage only reads lines that the stage before has asked for: bucket -> order, position -> level,
+neighbours, wallets.  Nothing here changes state, so a wrong guess (a continuation frame, an id that is gone by then)
+only fetches a line in vain.  A block is split once into new orders and commands on known ones; the stages then run over
+two short lists instead of asking every frame for its kind at every stage, which no branch predictor can answer.  What a
+new order reads of its book is fetched only with accounts on, whose records push the books out of the caches; without
+them asking costs more than it brings (docs/decisions/0005-fetching-ahead.md).
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
@@ -219,7 +219,9 @@ cdef inline void tail_fresh(const Engine* e, const Ahead* a) noexcept nogil:
             prefetch(e.order + (tail if tail < e.max_orders else 0))
 
 
-cdef inline void look_at_all(const Engine* e, const tc_command* c, uint64_t n, Ahead* ring, bint accounts) noexcept nogil:
+cdef inline void look_at_all(
+    const Engine* e, const tc_command* c, uint64_t n, Ahead* ring, bint accounts
+) noexcept nogil:
     """All stages for a batch of less than AHEAD frames at once. There is nothing to run meanwhile, but the lines of all
     its commands, and the independent lines of one, are waited for together instead of one after the other."""
     cdef uint64_t q

@@ -1,7 +1,7 @@
 """Risk of a plain limit order on a spot instrument, without the questions that only other orders need.
 
-Owner of: speed only, no rule.  The checks are those of risk.pxd, in its order, the holds those of holds.pxd; whatever is
-refused here takes the general way, which says why.  The property tests, which compare with the oracle, drive both.
+Owner of: speed only, no rule.  The checks are those of risk.pxd, in its order, the holds those of holds.pxd; whatever
+is refused here takes the general way, which says why.  The property tests, which compare with the oracle, drive both.
 """
 from libc.stdint cimport int64_t, uint32_t
 
@@ -24,7 +24,9 @@ cdef struct SpotHold:        # what an order that passed will take
     Ask ask
 
 
-cdef inline uint32_t position_near(const Engine* e, uint32_t account_id, uint32_t instrument_id, uint32_t hint) noexcept nogil:
+cdef inline uint32_t position_near(
+    const Engine* e, uint32_t account_id, uint32_t instrument_id, uint32_t hint
+) noexcept nogil:
     """position_find, with a slot that was found ahead and may have been wrong even then."""
     if hint < e.n_positions:
         if e.position[hint].account_id == account_id and e.position[hint].instrument_id == instrument_id:
