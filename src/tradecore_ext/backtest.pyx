@@ -348,8 +348,12 @@ cdef class Backtest:
             raise ValueError("a buffer must be aligned to 8 bytes")
         return self.views[self.n_views - 1].buf
 
-    def add_chunk(self, frames, received_ns=None) -> None:
-        """Append recorded frames (64 bytes each); with `received_ns` (int64) one arrival time a frame."""
+    def add_chunk(self, frames, received_ns=None, bint mapped=False) -> None:
+        """Append recorded frames (64 bytes each); with `received_ns` (int64) one arrival time a frame.
+
+        `mapped`: the frames lie in a file mapped for reading, and their pages are given back behind the loop. Never
+        say so of other memory: it would read as zeros afterwards.
+        """
         cdef Bt* b = &self.b
         cdef const void* p = self.hold(frames)
         cdef int64_t n = self.views[self.n_views - 1].len // TC_FRAME_BYTES
@@ -365,6 +369,7 @@ cdef class Backtest:
         chunk += b.n_chunks
         chunk.frame = <const tc_command*>p
         chunk.n = n
+        chunk.mapped = mapped
         chunk.received_ns = <const int64_t*>self.hold(received_ns)
         if received_ns is not None and self.views[self.n_views - 1].len != n * 8:
             raise ValueError("received_ns holds one int64 for every frame")

@@ -261,6 +261,8 @@ cdef inline void learn(Bt* b) noexcept nogil:
 cdef inline int64_t next_recorded(Bt* b) noexcept nogil:
     """Time of the next recorded frame; I64_MAX at the end, -1 when the caller must bring more."""
     while b.cur < b.n_chunks and b.at >= b.chunk[b.cur].n:
+        if b.chunk[b.cur].mapped:
+            forget_pages(b.chunk[b.cur].frame, <uint64_t>b.chunk[b.cur].n * sizeof(tc_command))
         b.cur += 1
         b.at = 0
     if b.cur < b.n_chunks:

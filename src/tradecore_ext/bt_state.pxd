@@ -23,6 +23,20 @@ cdef extern from *:
     const uint64_t TAKER_BASE "TC_TAKER_BASE"
     const uint64_t OWN_BASE "TC_OWN_BASE"
 
+cdef extern from *:
+    """
+    #include <sys/mman.h>
+    /* Take whole pages of a mapped file out of the process; reading them again brings them back. */
+    static void tc_forget_pages(const void *p, uint64_t bytes) {
+    #ifdef MADV_DONTNEED
+        uintptr_t first = ((uintptr_t)p + 4095) & ~(uintptr_t)4095;
+        uintptr_t end = ((uintptr_t)p + bytes) & ~(uintptr_t)4095;
+        if (end > first) madvise((void *)first, end - first, MADV_DONTNEED);
+    #endif
+    }
+    """
+    void forget_pages "tc_forget_pages"(const void* p, uint64_t size) noexcept nogil
+
 # What a recorded frame is, in its session_id; 0: an order flow command, replayed as it is.
 cdef enum:
     TAG_REDUCTION = 1    # at most this much is left of the order
@@ -144,6 +158,7 @@ cdef struct Chunk:
     const tc_command* frame
     const int64_t* received_ns   # NULL where the recording does not say
     int64_t n
+    int64_t mapped               # it lies in a mapped file: its pages can be given back behind it
 
 cdef struct Quote:
     int64_t bid_px

@@ -185,6 +185,7 @@ def open_events(path: str | os.PathLike[str]) -> Recording:
         fidelity=head.fidelity,
         max_orders=tail.max_orders,
         notes=tail.notes,
+        mapped=True,
         keep=(mapped, reader),
     )
 

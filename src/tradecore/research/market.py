@@ -32,6 +32,7 @@ __all__ = ["Market", "Setup", "new_engine"]
 
 _OWN_ORDERS: Final = 1 << 16
 _PLENTY: Final = 1 << 58
+_LARGE_FILE: Final = 256 << 20
 
 BAD_TIME, BAD_FRAME, NO_MEMORY, TOO_MANY, FAULT = -2, -3, -4, -5, -1
 
@@ -136,9 +137,11 @@ class Market:
             (setup.queue or QueueModel()).apply(self.loop, recording.fidelity)
         if setup.latency.feed.words == "as recorded" and recording.received is None:
             raise ConfigError(f"{recording.name}: the recording does not say when frames arrived")
+        # Of a file that could fill the memory only what is being read stays in it.
+        mapped = recording.mapped and 64 * len(recording) > _LARGE_FILE
         for number, chunk in enumerate(recording.chunks):
             received = recording.received[number] if recording.received is not None else None
-            self.loop.add_chunk(chunk, received)
+            self.loop.add_chunk(chunk, received, mapped)
         self.loop.begin()
 
     def explain(self, what: int, method: str) -> Exception:

@@ -92,6 +92,10 @@ class Recording:
         Recorded orders alive at once, at most.
     notes : list of str
         What the converter wants people to know.
+    mapped : bool
+        The chunks lie in a file that is mapped for reading.
+    keep : object
+        Whatever must live as long as the chunks.
     """
 
     name: str
@@ -101,6 +105,7 @@ class Recording:
     fidelity: str = "L3"
     max_orders: int = 0
     notes: list[str] = field(default_factory=list)
+    mapped: bool = False
     keep: Any = None
 
     @classmethod
