@@ -203,7 +203,8 @@ def test_operator_who_sets_a_limit_is_left_alone() -> None:
         assert not limits.evaluate(policy, facts, gross(5, amount))
         assert limits.wishes(facts) == []
     # Below the release level its reason has gone once, and the rule holds again.
-    limits.evaluate(policy, facts, gross(5, 49))
+    assert limits.evaluate(policy, facts, gross(5, 49)) == []
+    assert limits.wishes(facts) == []
     assert limits.evaluate(policy, facts, gross(5, 101))[0].rule == Rule.ACCOUNT_GROSS
     assert limits.wishes(facts) == [position_limit(node, 1, Rule.ACCOUNT_GROSS)]
 

@@ -215,7 +215,7 @@ def test_stress_by_hand() -> None:
 # ----------------------------------------------------------------------------------------- history
 def test_history_keeps_the_newest_rows_and_survives_another_catalog() -> None:
     history = History(np.array([3, 5]), samples=3)
-    for second, px in enumerate((100, 0, 110, 121, 133)):
+    for second, px in enumerate((100, 90, 0, 110, 121, 133)):
         history.note(second * 1_000 + 1, 1_000, {3: px, 5: 7})
         history.note(second * 1_000 + 999, 1_000, {3: 1, 5: 1})  # the same period: not looked at
     # Period 0 is the one a new history is in.
@@ -279,17 +279,19 @@ def test_tail_frames_that_look_like_commands_are_none() -> None:
     )  # fmt: skip
     broken = limits[:10] + b"\x00" + limits[11:64]
     whole = limits[:64] + bytes(tail[:40]) + limits[104:]
-    record = encode(seal(broken + whole, source=SOURCE, first_seq=9))
+    real = build.admin(CommandKind.KILL_SWITCH, scope=1, account_id=8, state=1)
+    record = encode(seal(broken + whole + real, source=SOURCE, first_seq=9))
     batch = batch_of(
         answer(EventKind.REJECTED, CommandKind.LIMITS, status=102),
         answer(EventKind.DONE, CommandKind.LIMITS, account_id=8),
+        answer(EventKind.DONE, CommandKind.KILL_SWITCH, account_id=8),
         source=SOURCE,
     )
     facts = Facts()
     facts.take(batch, record, SOURCE)
-    assert facts.killed == {}
+    assert facts.killed == {account_node(8): True}
     assert facts.position_limits == {account_node(8): 55}
-    assert facts.applied == 10  # two commands from 9 on
+    assert facts.applied == 11  # three commands from 9 on
 
 
 def test_state_equals_a_naive_reading_of_the_same_log() -> None:
@@ -321,4 +323,13 @@ def test_state_equals_a_naive_reading_of_the_same_log() -> None:
     for account, qty in held.items():
         assert by_name["account", account].net == qty * 10_000 * m
     assert figures.seq == batches[-1].end_seq
+    # Another moment is another seed, the same moment the same.
+    for second in range(2, 30):
+        state.history.note(second * 10**9, 10**9, {PERP.instrument_id: 10_000 + second % 5})
+    now = state.figures(list(held))
+    assert state.figures(list(held)) == now
+    state.seq += 1
+    assert [one.tails for one in state.figures(list(held)).nodes[1:]] != [
+        one.tails for one in now.nodes[1:]
+    ]
     assert ("group", 0) not in by_name
