@@ -299,6 +299,7 @@ class Client:
     async def replace(self, order_id: int, **terms: Any) -> Batch:
         """Change an order of this session: instrument, px, order_qty ... of `ReplaceOrder`."""
         ids: dict[str, Any] = {"order_id": order_id, "account_id": self.account_id}
+        terms = {"sent_ts_ns": self._clock.now_ns(), **terms}
         return await self.ask(ReplaceOrder(**ids, session_id=self.session_id, **terms))
 
     # ---------------------------------------------------------------------------------- hearing

@@ -9,6 +9,7 @@ import msgspec
 
 from tradecore.cli.parser import Commands, int_in, new_command
 from tradecore.cli.screen import Screen
+from tradecore.errors import ConfigError
 
 __all__ = ["add"]
 
@@ -41,9 +42,14 @@ def _add_topics(parts: Commands) -> None:
         "make and compare the topics",
         _TOPICS,
         "  tradecore admin topics --kafka 127.0.0.1:9092\n"
+        "  tradecore admin topics --config tradecore.toml\n"
         "  tradecore admin topics --kafka broker1:9092 --partitions 8 --replicas 3",
     )
-    parser.add_argument("--kafka", metavar="HOST:PORT", required=True, help="a broker")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--kafka", metavar="HOST:PORT", help="a broker")
+    where.add_argument(
+        "--config", metavar="FILE", help="the settings of the services; [log] url names the broker"
+    )
     parser.add_argument(
         "--partitions", type=int_in(1, 10_000), default=1, metavar="N", help="cells (default 1)"
     )
@@ -80,19 +86,36 @@ def _add_status(parts: Commands) -> None:
     parser.set_defaults(run=_status)
 
 
+def _broker(args: argparse.Namespace) -> str:
+    """Return HOST:PORT of the broker that the options name."""
+    if args.kafka:
+        return str(args.kafka)
+    from tradecore_shells.plumbing.config import load_settings
+    from tradecore_shells.portfolio.config import PortfolioConfig
+
+    url = load_settings(PortfolioConfig, args.config).log.url
+    if not url.startswith("kafka://"):
+        raise ConfigError(
+            f"{args.config}: [log] url is {url!r}: only topics on Kafka have to be made, an "
+            "embedded log makes its own when they are first used"
+        )
+    return url.removeprefix("kafka://")
+
+
 def _topics(args: argparse.Namespace, screen: Screen) -> int:
     import asyncio
 
     from tradecore_shells.admin.topics import create_topics, plan_topics
 
+    broker = _broker(args)
     plans = plan_topics(
         args.partitions,
         replicas=args.replicas,
         retention_days=args.retention_days,
         prefix=args.prefix,
     )
-    found = asyncio.run(create_topics(args.kafka, plans))
-    screen.result({"kafka": args.kafka, "topics": [msgspec.to_builtins(each) for each in found]})
+    found = asyncio.run(create_topics(broker, plans))
+    screen.result({"kafka": broker, "topics": [msgspec.to_builtins(each) for each in found]})
     for each in found:
         if each.created:
             screen.line(f"made     {each.name}: {args.partitions} partitions")

@@ -210,8 +210,9 @@ def set_up_logs(service: str, level: str, stream: Any = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(number)
-    for chatty in ("aiokafka", "kafka", "asyncio"):
-        logging.getLogger(chatty).setLevel(max(number, logging.WARNING))
+    # What a client library calls an error is a reason to try again here; who gives up says so.
+    for chatty, least in (("aiokafka", logging.CRITICAL), ("asyncio", logging.WARNING)):
+        logging.getLogger(chatty).setLevel(max(number, least))
 
 
 def event(logger: logging.Logger, name: str, *, level: int = logging.INFO, **fields: Any) -> None:

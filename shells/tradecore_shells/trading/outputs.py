@@ -23,8 +23,10 @@ from tradecore_shells.plumbing.ports import (
     EXECUTIONS,
     MARKET_DATA,
     TRADING_COMMANDS,
+    FatalError,
     Log,
     Payload,
+    Record,
     RetryableError,
     dead_letters,
 )
@@ -92,7 +94,13 @@ class Outputs:
         return [group.create_task(box.run()) for box in self._boxes.values()]
 
     async def begin(self, cell: cells.Cell) -> None:
-        """Find out how far every topic reaches; `cell` is as its snapshot left it."""
+        """Find out how far every topic reaches; `cell` is as its snapshot left it.
+
+        Raises
+        ------
+        FatalError
+            `executions` is another cell's, or answers a command that the log does not hold.
+        """
         # A snapshot exists only when everything before it is durable.
         reached = {EXECUTIONS: cell.exec_seq, MARKET_DATA: cell.market_seq, LETTERS: 0}
         for topic in TOPICS:
@@ -102,16 +110,52 @@ class Outputs:
                 budget_s=self._budget_s,
             )
             self._held[topic].begin(reached[topic], end)
+        await self._verify(cell.source)
         for box in self._boxes.values():
             box.put([], cell.next_offset)
 
-    async def _end(self, topic: str) -> int:
+    async def _verify(self, source: int) -> None:
+        """Halt when `executions` is another cell's, or answers what the log does not hold any more.
+
+        Snapshots tell a log that lost its end too, but only of what the newest of them has seen.
+        """
+        records = await retrying(
+            functools.partial(self._newest, EXECUTIONS),
+            f"reading {EXECUTIONS}-{self._partition}",
+            budget_s=self._budget_s,
+        )
+        if not records:
+            return
+        its_source, answered = cells.newest_answer(records[-1].payload)
+        if its_source != source:
+            raise FatalError(
+                f"{EXECUTIONS}-{self._partition} was written by source {its_source:#x}, this cell "
+                f"is {source:#x}: it is the partition of another cell; set [log] partition right"
+            )
+        # Read behind the answers: another primary may be at work meanwhile.
+        bounds = await retrying(
+            functools.partial(self._log.bounds, TRADING_COMMANDS, self._partition),
+            f"reading {TRADING_COMMANDS}-{self._partition}",
+            budget_s=self._budget_s,
+        )
+        if answered >= bounds.end:
+            raise FatalError(
+                f"{TRADING_COMMANDS}-{self._partition} ends at offset {bounds.end}, "
+                f"{EXECUTIONS}-{self._partition} answers offset {answered}: the log lost "
+                "acknowledged commands; restore it from a replica, do not delete the executions"
+            )
+
+    async def _newest(self, topic: str) -> list[Record]:
+        """Return the last record of a topic; none when it is empty."""
         bounds = await self._log.bounds(topic, self._partition)
         if bounds.end == bounds.start:
-            return 0
-        records = await self._log.fetch(
+            return []
+        return await self._log.fetch(
             topic, self._partition, bounds.end - 1, max_bytes=1, wait_s=0.5
         )
+
+    async def _end(self, topic: str) -> int:
+        records = await self._newest(topic)
         return max((_end_of(topic, record.payload) for record in records), default=0)
 
     # ---- a primary's -----------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from tradecore.agents import MarketSpec
 from tradecore.cell import Position
 from tradecore.codes import CellKind
 from tradecore.dtypes import QUOTE_EVENT
+from tradecore.envelope import seal
 from tradecore_shells.client import Client, follow
 from tradecore_shells.plumbing.observe import event
 from tradecore_shells.plumbing.ports import MARKET_DATA, Clock, Log
@@ -39,7 +40,7 @@ async def found_venue(participants: Participants, trading: TradingService, log: 
     try:
         number = 0
         for batch in genesis(participants.market):
-            count = len(batch) // 4 if batch["cont"][0] == 3 else len(batch)
+            count = seal(batch, source=GENESIS_SOURCE, first_seq=1).count
             number += count
             if number <= done:
                 continue

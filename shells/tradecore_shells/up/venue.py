@@ -16,13 +16,21 @@ import numpy.typing as npt
 from tradecore.agents import Market, MarketSpec
 from tradecore.agents.spec import CASH_DECIMALS, QUOTE_ASSET
 from tradecore.cell import CellConfig
-from tradecore.codes import CommandKind, Phase
-from tradecore.dtypes import ADMIN, COMMAND
+from tradecore.codes import CommandKind, LimitField, Phase, Scope
+from tradecore.dtypes import ADMIN, COMMAND, LIMITS
 from tradecore.instruments import AssetSpec, InstrumentSpec
 from tradecore.units import Unit
 
 __all__ = [
-    *("BOLD_CASH", "GENESIS_SOURCE", "bold_account", "cell_config", "genesis", "own_account"),
+    *(
+        "BOLD_CASH",
+        "GENESIS_SOURCE",
+        "STALE_NS",
+        "bold_account",
+        "cell_config",
+        "genesis",
+        "own_account",
+    ),
     "specs",
 ]
 
@@ -32,6 +40,9 @@ GENESIS_SOURCE: Final = 3 << 28
 _COIN_DECIMALS: Final = 6
 BOLD_CASH: Final = 1_000 * 10**CASH_DECIMALS
 """What the bold account has: a twelfth of what it buys before a shock."""
+
+STALE_NS: Final = 30_000_000_000
+"""Older orders are refused: so long may a client send again an order whose answer was lost."""
 
 _OWN_CASH: Final = 1_000_000 * 10**CASH_DECIMALS
 _OWN_LOTS: Final = 1_000
@@ -91,7 +102,8 @@ def genesis(market: Market) -> list[Frames]:
     """Return the batches that make the venue, its accounts and its opening; times are the log's.
 
     The participants of `tradecore.agents`, the insurance account, one account with money and coins
-    for the person at the keyboard, and the bold one of `bold_account`.
+    for the person at the keyboard, the bold one of `bold_account`, and the window of the stale
+    rule. What is new stands at the end, so that a folder of an older build gets it too.
     """
     mine = own_account(market.spec)
     bold = bold_account(market.spec)
@@ -115,6 +127,9 @@ def genesis(market: Market) -> list[Frames]:
     opening = np.zeros(len(market.plans), ADMIN)
     opening["kind"], opening["phase"] = CommandKind.SET_PHASE, Phase.CONTINUOUS
     opening["instrument_id"] = [plan.instrument_id for plan in market.plans]
+    window = np.zeros(1, LIMITS)
+    window["kind"], window["cont"], window["scope"] = CommandKind.LIMITS, 1, Scope.FIRM
+    window["mask"], window["stale_ns"] = LimitField.STALE, STALE_NS
     # No times: the cell stamps the log's, and the batches are the same bytes every time.
     return [
         np.frombuffer(b"".join(spec.to_frame() for spec in specs(market)), COMMAND).copy(),
@@ -123,4 +138,5 @@ def genesis(market: Market) -> list[Frames]:
         daring.view(COMMAND),
         marks.view(COMMAND),
         opening.view(COMMAND),
+        np.frombuffer(window.tobytes(), COMMAND).copy(),
     ]

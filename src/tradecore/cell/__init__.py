@@ -10,7 +10,7 @@ from __future__ import annotations
 from tradecore.cell.cell import Cell, LogRecord, end_seq, time_command
 from tradecore.cell.channels import Channels
 from tradecore.cell.config import CellConfig, source_of
-from tradecore.cell.follow import Batch, FrameReader, Position, StreamError
+from tradecore.cell.follow import Batch, FrameReader, Position, StreamError, newest_answer
 from tradecore.cell.output import (
     PAYLOAD_BYTES,
     Alarm,
@@ -34,6 +34,7 @@ __all__ = [
     "Position",
     "StreamError",
     "end_seq",
+    "newest_answer",
     "read_dead_letter",
     "seal_frames",
     "source_of",

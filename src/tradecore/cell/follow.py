@@ -22,13 +22,35 @@ if TYPE_CHECKING:
 
     from tradecore.buffers import BytesLike
 
-__all__ = ["Batch", "FrameReader", "Position", "StreamError"]
+__all__ = ["Batch", "FrameReader", "Position", "StreamError", "newest_answer"]
 
 _FRAME: Final = envelope.FRAME_BYTES
 _KIND: Final = 24
 # tc_batch_event: seq, three zeros skipped, kind, side, status, in_seq, ts_ns, in_offset,
 # in_first_seq, in_source, count. A row of a numpy array costs ten times as much to take apart.
 _HEAD: Final = struct.Struct("<Q16xBBHIQQQII")
+
+
+def newest_answer(payload: BytesLike) -> tuple[int, int]:
+    """Return whose record of `executions` this is, and the newest input that it answers.
+
+    Returns
+    -------
+    source : int
+        Who wrote it: `tradecore.cell.source_of` of a cell.
+    in_offset : int
+        Newest offset of the input log that a BATCH frame in it names; -1 in the middle of a long
+        answer, where no such frame stands.
+
+    Raises
+    ------
+    FrameError
+        Not an envelope. The checksum is not looked at.
+    """
+    found = envelope.decode(payload, check_crc=False)
+    frames = np.frombuffer(found.frames, dtypes.BATCH_EVENT)
+    heads = frames[frames["kind"] == CellKind.BATCH]
+    return found.source, int(heads["in_offset"].max()) if len(heads) else -1
 
 
 class StreamError(TradecoreError):
