@@ -25,7 +25,7 @@ __all__ = ["Verdict", "judge"]
 
 FRAME = 64
 BATCH, REPEATED, ACCEPTED, REJECTED, FILL, SETTLED, BALANCE = 32, 33, 1, 2, 3, 9, 14
-TIME = 10
+TIME, MARK_PRICE = 10, 14
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -248,9 +248,9 @@ def _replay(
     data = memoryview(events.view(np.uint8))
     for entry in commands:
         if at == len(data):
-            # Behind the last answer stand ticks only: the client had been stopped before.
+            # Behind the last answer stand ticks and marks only: the client was stopped before.
             kinds = np.frombuffer(_envelope(entry.payload)[3], np.uint8).reshape(-1, FRAME)[:, 8]
-            verdict.must(bool((kinds == TIME).all()), f"record {entry.offset} was never answered")
+            verdict.must(bool(np.isin(kinds, (TIME, MARK_PRICE)).all()), f"record {entry.offset} was never answered")
             continue
         frames = memoryview(cell.apply(entry.offset, entry.ts_ns, entry.payload).frames)
         if data[at : at + len(frames)] != frames:

@@ -181,7 +181,7 @@ class Rig:
         """End the shells in order: they must leave with 0 after writing everything."""
         with self._lock:
             self._wanted.clear()
-        for name in ("trading-a", "trading-b", "portfolio-a", "portfolio-b", "risk"):
+        for name in ("risk", "trading-a", "trading-b", "portfolio-a", "portfolio-b"):
             process = self.shells[name]
             process.send(signal.SIGTERM)
             if not process.wait(timeout_s):
