@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +28,7 @@ from tradecore.dtypes import COMMAND
 from tradecore.engine import Engine
 from tradecore.errors import ConfigError, DataError
 from tradecore.journal import records
+from tradecore.research.convert_log import log_frames
 from tradecore.research.recording import (
     UNKNOWN_IDS,
     Frames,
@@ -35,6 +37,7 @@ from tradecore.research.recording import (
     Times,
     resting_bound,
 )
+from tradecore.research.service_log import is_log
 from tradecore.storage import read_segments
 from tradecore_ext.translate import Translator, scan_lengths
 
@@ -288,12 +291,14 @@ def from_journal(
     """Convert a journal of commands: the flow of a market that ran on this engine.
 
     Instruments keep their terms; accounts are not taken over, because the recorded flow of a
-    backtest belongs to one account. Order ids must be below 2**62.
+    backtest belongs to one account. Order ids of a plain journal must be below 2**62.
 
     Parameters
     ----------
     folder : str or path-like
-        Journal folder or one segment.
+        Journal folder or one segment; or the folder ``trading-commands-N`` of an exchange's log,
+        with its ``executions-N`` beside it (`tradecore.research.convert_log` says what of it is
+        recorded; `Source.notes`, how that differs from the exchange).
     keep : callable, optional
         ``keep(frames)`` says which of the plain order commands to keep, as a mask.
 
@@ -302,6 +307,8 @@ def from_journal(
     DataError
         An order id is too large, or a command has continuation frames (stops, lists and icebergs:
         fork the journal instead, which replays everything).
+    ConfigError
+        The log of an exchange without its executions.
     """
     name = os.fspath(folder)
     source = Source(name=name, parts=iter(()), instruments={}, notes=[])
@@ -312,6 +319,10 @@ def from_journal(
 def _journal_parts(
     place: Path, keep: Callable[[Frames], npt.NDArray[np.bool_]] | None, source: Source
 ) -> Iterator[Part]:
+    if is_log(place):
+        take = partial(_define, source=source)
+        yield from map(Part, log_frames(place, keep, take, source.notes))
+        return
     latest = 0
     left_out = 0
     for record_ in records(read_segments(place)):
@@ -366,6 +377,8 @@ def _define(frames: Frames, source: Source) -> int:
 
         row = frames[at : at + 4].view(INSTRUMENT)[0]
         terms = {field: int(row[field]) for field in _TERMS}
+        # A contract delivers nothing; a recording keeps its price and its multiplier.
+        terms["base_per_lot"] = max(terms["base_per_lot"], 1)
         source.instruments[int(row["instrument_id"])] = InstrumentInfo(terms=terms)
     orders = (kinds >= 1) & (kinds <= 3)
     return int(np.count_nonzero(~inside & ~orders & (kinds != CommandKind.INSTRUMENT)))

@@ -2,7 +2,8 @@
 
 A fork is an engine in the state behind one command of a journal, and the rest of the journal. Send
 it orders, leave recorded commands out, and run on; a fork that nothing was done to ends in the very
-state of the original, event for event, because it is the same function of the same log.
+state of the original, event for event, because it is the same function of the same log. The log of
+an exchange is forked between its records (`tradecore.research.counterfactual_log`).
 
 Recorded commands stay what they were: a participant who would have reacted does not.
 """
@@ -20,11 +21,14 @@ import numpy.typing as npt
 
 from tradecore import journal
 from tradecore.buffers import byte_view
+from tradecore.cell import CellConfig
 from tradecore.cli.journal_files import load_config
 from tradecore.codes import CommandKind, OrdType, Tif
 from tradecore.dtypes import COMMAND, EVENT
 from tradecore.engine import Engine, EngineConfig
 from tradecore.errors import ConfigError, DataError
+from tradecore.research.counterfactual_log import CellEar, LogMarket, nothing
+from tradecore.research.service_log import is_log
 from tradecore.storage import read_segments
 from tradecore_ext.framing import command_offset, count_commands
 
@@ -32,6 +36,7 @@ __all__ = ["Fork", "Outcome", "Replay", "replay"]
 
 Frames = npt.NDArray[np.void]
 Drop = Callable[[Frames], npt.NDArray[np.bool_]]
+Rule = Callable[[Frames], Frames]
 
 _BATCH: Final = 4_096
 _FORK_IDS: Final = 0x6000_0000_0000_0000
@@ -60,16 +65,19 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def replay(
-    source: str | Path | Frames | Iterable[Frames], config: EngineConfig | None = None
+    source: str | Path | Frames | Iterable[Frames],
+    config: EngineConfig | CellConfig | None = None,
 ) -> Replay:
     """Open a recorded market for forking.
 
     Parameters
     ----------
     source : path, array of COMMAND, or iterable of them
-        A journal's folder or segment; or frames, whole commands each.
-    config : EngineConfig, optional
-        Of the engine; a journal has its own beside it (``engine.json``).
+        A journal's folder or segment; the folder ``trading-commands-N`` of an exchange's log; or
+        frames, whole commands each.
+    config : EngineConfig or CellConfig, optional
+        Of the engine; a journal has its own beside it (``engine.json``), the log of an exchange
+        that of its cell in the snapshots beside it.
 
     Raises
     ------
@@ -80,12 +88,21 @@ def replay(
     """
     if isinstance(source, str | Path):
         place = Path(source)
-        return Replay(_Folder(place), config or load_config(place, None), str(place))
+        if is_log(place):
+            if isinstance(config, EngineConfig):
+                raise ConfigError(f"{place}: the log of a cell needs a CellConfig")
+            return Replay(LogMarket(place, config), str(place))
+        config = _of_engine(config) or load_config(place, None)
+        return Replay(_Commands(_Folder(place), config), str(place))
     arrays = [source] if isinstance(source, np.ndarray) else list(source)
     for array in arrays:
         if array.dtype.itemsize != COMMAND.itemsize:
             raise DataError("frames of 64 bytes are needed", "frames")
-    return Replay(_Arrays(arrays), config or EngineConfig(), "frames")
+    return Replay(_Commands(_Arrays(arrays), _of_engine(config) or EngineConfig()), "frames")
+
+
+def _of_engine(config: EngineConfig | CellConfig | None) -> EngineConfig | None:
+    return config.engine if isinstance(config, CellConfig) else config
 
 
 class _Folder:
@@ -124,9 +141,9 @@ class _Arrays:
 class _Ear:
     """Applies frames to an engine and hashes the events."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, digest: Any = None) -> None:
         self.engine = engine
-        self.digest = hashlib.blake2b(digest_size=32)
+        self.digest = digest or hashlib.blake2b(digest_size=32)
         self.listeners: list[Callable[[Frames], object]] = []
 
     def apply(self, frames: Any) -> None:
@@ -142,24 +159,55 @@ class _Ear:
                     listener(np.frombuffer(bytes(events), EVENT))
 
 
+class _Commands:
+    """Plain commands and the engine that applies them; `LogMarket` is the same for a cell."""
+
+    def __init__(self, frames: _Folder | _Arrays, config: EngineConfig) -> None:
+        self._frames = frames
+        self.config = config
+
+    def ear(self) -> _Ear:
+        """Return a new engine in front of the first command."""
+        return _Ear(Engine(self.config))
+
+    def image(self, ear: _Ear) -> bytes:
+        """Return the state of an engine as bytes. O(state)."""
+        return ear.engine.snapshot()
+
+    def restored(self, image: bytes, digest: Any) -> _Ear:
+        """Return the engine of an image."""
+        return _Ear(Engine.restore(image), digest)
+
+    def feed(self, ear: _Ear, first: int, last: int | None, change: Rule | None = None) -> int:
+        """Apply commands `first` to `last`, changed by a rule; return the last one's number."""
+
+        def apply(view: memoryview) -> None:
+            frames = view if change is None else change(np.frombuffer(view, COMMAND))
+            if len(frames):
+                ear.apply(frames)
+
+        return self._frames.feed(apply, first, last)
+
+
 class Replay:
-    """A recorded market that can be forked at any command.
+    """A recorded market that can be forked at any command, the log of an exchange at any record.
 
     Attributes
     ----------
-    config : EngineConfig
+    config : EngineConfig or CellConfig
     name : str
     """
 
-    def __init__(self, commands: _Folder | _Arrays, config: EngineConfig, name: str) -> None:
-        self._commands = commands
-        self.config = config
+    def __init__(self, market: Any, name: str) -> None:
+        # _Commands or LogMarket: the ears that one makes are its own business.
+        self._market = market
+        self.config: EngineConfig | CellConfig = market.config
         self.name = name
         # The place of the last fork, so that forks further on do not begin at the beginning.
         self._mark: tuple[int, bytes, Any] | None = None
 
     def fork(self, seq: int) -> Fork:
-        """Return the market as it was behind command `seq` (0: before the first).
+        """Return the market as it was behind command or record `seq` (0: before the first).
 
         Notes
         -----
@@ -169,30 +217,31 @@ class Replay:
         Raises
         ------
         ConfigError
-            There are not so many commands.
+            There are not so many.
         """
         if seq < 0:
             raise ConfigError(f"a fork at command {seq}")
-        engine, digest, done = None, None, 0
+        done = 0
         if self._mark is not None and self._mark[0] <= seq:
             done, image, known = self._mark
-            engine, digest = Engine.restore(image), known.copy()
-        ear = _Ear(engine or Engine(self.config))
-        if digest is not None:
-            ear.digest = digest
-        reached = self._commands.feed(ear.apply, done + 1, seq) if seq > done else done
+            ear = self._market.restored(image, known.copy())
+        else:
+            ear = self._market.ear()
+        reached = self._market.feed(ear, done + 1, seq) if seq > done else done
         if reached < seq:
-            raise ConfigError(f"{self.name}: there are {reached} commands, no command {seq}")
-        self._mark = (seq, ear.engine.snapshot(), ear.digest.copy())
+            what = "record" if isinstance(self._market, LogMarket) else "command"
+            raise ConfigError(f"{self.name}: there are {reached} {what}s, no {what} {seq}")
+        self._mark = (seq, self._market.image(ear), ear.digest.copy())
         return Fork(self, ear, seq)
 
     def outcome(self) -> Outcome:
         """Return where the market ended as it was recorded. O(commands)."""
         return self.fork(0).run()
 
-    def rest(self, apply: Callable[[memoryview], object], first: int, last: int | None) -> int:
-        """Feed the recorded commands from `first` on to a function; return the last number."""
-        return self._commands.feed(apply, first, last)
+    def rest(self, ear: _Ear | CellEar, first: int, last: int | None, change: Rule | None) -> int:
+        """Apply what was recorded from `first` on, changed by a rule; return the last number."""
+        reached: int = self._market.feed(ear, first, last, change)
+        return reached
 
 
 class Fork:
@@ -203,10 +252,10 @@ class Fork:
     engine : Engine
         As it stands; looking is free, and what is sent to it directly is not counted.
     seq : int
-        Recorded commands applied so far.
+        Recorded commands (of an exchange's log: records) applied so far.
     """
 
-    def __init__(self, origin: Replay, ear: _Ear, seq: int) -> None:
+    def __init__(self, origin: Replay, ear: _Ear | CellEar, seq: int) -> None:
         self._origin = origin
         self._ear = ear
         self._drops: list[Drop] = []
@@ -278,25 +327,27 @@ class Fork:
         Outcome
         """
         if to_seq is None or to_seq > self.seq:
-            self.seq = self._origin.rest(self._apply, self.seq + 1, to_seq)
+            change = self._change if self._drops else None
+            self.seq = self._origin.rest(self._ear, self.seq + 1, to_seq, change)
         return self.outcome()
 
-    def _apply(self, view: memoryview) -> None:
-        if not self._drops:
-            self._ear.apply(view)
-            return
-        frames = np.frombuffer(view, COMMAND)
+    def _change(self, frames: Frames) -> Frames:
+        """Leave out what the rules say, continuations with their commands."""
         starts = _command_starts(frames)
         drop = np.zeros(len(frames), bool)
         for rule in self._drops:
             drop |= rule(frames)
         out = drop[starts]
-        if bool(out.any()):
-            self.dropped += int(np.count_nonzero(out))
-            # A continuation goes with its command.
-            frames = frames[~np.repeat(out, np.diff(np.append(starts, len(frames))))]
-        if len(frames):
-            self._ear.apply(frames)
+        if not bool(out.any()):
+            return frames
+        self.dropped += int(np.count_nonzero(out))
+        gone = np.repeat(out, np.diff(np.append(starts, len(frames))))
+        if isinstance(self._ear, CellEar):
+            begins = np.zeros(len(frames), bool)
+            begins[starts] = True
+            return nothing(begins, frames, gone)
+        rest: Frames = frames[~gone]
+        return rest
 
     def outcome(self) -> Outcome:
         """Return where the market stands. O(state)."""

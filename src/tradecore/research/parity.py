@@ -17,20 +17,29 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from tradecore.cell import Batch, Cell, CellConfig, FrameReader
+from tradecore.cell import Batch, Cell, FrameReader, source_of
 from tradecore.cli.journal_files import load_config, segment_head
 from tradecore.codes import CellKind, CommandKind
 from tradecore.dtypes import COMMAND, EVENT, INSTRUMENT
 from tradecore.engine import Engine
 from tradecore.envelope import decode
-from tradecore.errors import ConfigError, FrameError, JournalError, SnapshotError
+from tradecore.errors import ConfigError, FrameError, JournalError
 from tradecore.journal import records
 from tradecore.portfolio.book import Book
 from tradecore.portfolio.fold import fold
 from tradecore.portfolio.terms import InstrumentTerms, Terms
+from tradecore.research.service_log import (
+    batches_of,
+    cell_config,
+    entries,
+    is_log,
+    partition_of,
+    sibling,
+    snapshot_folder,
+    snapshots,
+)
 from tradecore.research.working import Working
 from tradecore.snapshot import Snapshot
-from tradecore.snapshot import decode as decode_snapshot
 from tradecore.storage import read_segments
 from tradecore_ext.framing import command_offset, count_commands
 
@@ -125,8 +134,8 @@ def certify(
     place = Path(journal)
     if not place.exists():
         raise ConfigError(f"{place}: there is no journal")
-    found = Path(snapshots) if snapshots is not None else _snapshot_folder(place)
-    if segment_head(place).kind == "log":
+    found = Path(snapshots) if snapshots is not None else snapshot_folder(place)
+    if is_log(place):
         return _certify_log(place, config, published, audits, found)
     return _certify_commands(place, config, published, found)
 
@@ -236,29 +245,6 @@ def _books(engine: Engine, published: _Fold) -> list[Line]:
     ]
 
 
-def _snapshot_folder(place: Path) -> Path | None:
-    """Return the usual place of snapshots: inside a journal's folder, or beside a log's."""
-    folder = place if place.is_dir() else place.parent
-    for candidate in (folder / "snapshots", folder.parent / "snapshots", folder.parent.parent):
-        if candidate.name == "snapshots" and candidate.is_dir():
-            return candidate
-    beside = folder.parent.parent / "snapshots"
-    return beside if beside.is_dir() else None
-
-
-def _snapshots(folder: Path | None) -> list[Snapshot]:
-    """Return the undamaged snapshots of a folder, by sequence number."""
-    if folder is None:
-        return []
-    found = []
-    for path in sorted(folder.rglob("*.tcsn")):
-        try:
-            found.append(decode_snapshot(path.read_bytes()))
-        except (SnapshotError, OSError):
-            continue  # a damaged one proves nothing; `tradecore snapshot` names what is wrong
-    return sorted(found, key=lambda snapshot: snapshot.info.in_seq)
-
-
 # ---- a journal of commands -----------------------------------------------------------------------
 
 
@@ -275,7 +261,7 @@ def _certify_commands(
     engine, other = Engine(settings), Engine(settings)
     ours = _Fold()
     theirs = hashlib.blake2b(digest_size=32)
-    states = {snapshot.info.in_seq: snapshot for snapshot in _snapshots(folder)}
+    states = {snapshot.info.in_seq: snapshot for snapshot in snapshots(folder)}
     lines, notes, n_records = [], [], 0
     for view in _batches(place):
         n_records += 1
@@ -334,35 +320,6 @@ def _event_hash(place: Path) -> str:
 # ---- the log of a service ------------------------------------------------------------------------
 
 
-def _sibling(place: Path, topic: str) -> Path | None:
-    """Return the folder of another topic's partition beside that of `trading-commands`."""
-    head, _, number = place.name.rpartition("-")
-    if head != "trading-commands":
-        return None
-    beside = place.with_name(f"{topic}-{number}")
-    return beside if beside.is_dir() else None
-
-
-def _entries(place: Path) -> Iterator[tuple[int, int, memoryview]]:
-    """Yield (offset, ts_ns, payload) of a log."""
-    for record in records(read_segments(place)):
-        for number, (ts_ns, payload) in enumerate(record.payloads()):
-            yield record.first_seq - 1 + number, ts_ns, payload
-
-
-def _cell_config(config: str | Path | None, known: list[Snapshot], place: Path) -> CellConfig:
-    if config is not None:
-        try:
-            return msgspec.json.decode(Path(config).read_bytes(), type=CellConfig)
-        except (OSError, msgspec.DecodeError) as error:
-            raise ConfigError(f"{config}: not a cell configuration: {error}") from error
-    if not known:
-        raise ConfigError(
-            f"{place}: no snapshot beside the log tells the cell's configuration; name it as JSON"
-        )
-    return msgspec.msgpack.decode(known[-1].config, type=CellConfig)
-
-
 def _certify_log(
     place: Path,
     config: str | Path | None,
@@ -370,12 +327,11 @@ def _certify_log(
     audits: str | Path | None,
     folder: Path | None,
 ) -> Certificate:
-    number = place.name.rpartition("-")[2]
-    cell_id = int(number) if number.isdigit() else 0
-    known = [s for s in _snapshots(folder) if s.info.source == 1 << 28 | cell_id]
-    cell = Cell(_cell_config(config, known, place), cell_id=cell_id)
-    said = Path(published) if published is not None else _sibling(place, "executions")
-    audited = Path(audits) if audits is not None else _sibling(place, "audit-logs")
+    cell_id = partition_of(place)
+    known = [s for s in snapshots(folder) if s.info.source == source_of(cell_id)]
+    cell = Cell(cell_config(config, place, known), cell_id=cell_id)
+    said = Path(published) if published is not None else sibling(place, "executions")
+    audited = Path(audits) if audits is not None else sibling(place, "audit-logs")
     states = {snapshot.info.in_seq: snapshot.info.state_hash.hex() for snapshot in known}
     states |= _audited(audited) if audited is not None else {}
     ours, theirs = _Fold(), _Fold()
@@ -385,7 +341,7 @@ def _certify_log(
     notes: list[str] = []
     reader = FrameReader(cell.source)
     n_records = 0
-    for offset, ts_ns, payload in _entries(place):
+    for offset, ts_ns, payload in entries(place):
         n_records += 1
         _define(ours, payload)
         if theirs is not ours:
@@ -399,10 +355,8 @@ def _certify_log(
             what = f"state behind record {offset}"
             lines.append(Line(what, state == other, state, other))
     if said is not None:
-        follower = FrameReader(cell.source)
-        for offset, _, payload in _entries(said):
-            for batch in follower.read(offset, payload):
-                _take(theirs, batch)
+        for batch in batches_of(said, cell_id):
+            _take(theirs, batch)
         a, b = ours.digest.hexdigest(), theirs.digest.hexdigest()
         differences = [] if a == b else [f"{ours.events} events here, {theirs.events} published"]
         lines.insert(0, Line("event hash, as published", a == b, a, b, differences))
@@ -434,7 +388,7 @@ def _engine_events(events: Table) -> Table:
 def _audited(place: Path) -> dict[int, str]:
     """Return the state hash of every audit record, by the offset of the next record of the log."""
     found: dict[int, str] = {}
-    for _, _, payload in _entries(place):
+    for _, _, payload in entries(place):
         frames = decode(payload).frames
         for at in range(0, len(frames), 64):
             frame = bytes(frames[at : at + 64])
