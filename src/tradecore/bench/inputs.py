@@ -25,7 +25,7 @@ from tradecore.testing import _venue
 from tradecore.testing.results import WorkloadRef
 from tradecore.testing.workloads import Workload, make
 
-__all__ = ["BATCH", "Input", "from_file", "from_workload", "funded", "generated"]
+__all__ = ["BATCH", "Input", "from_file", "from_workload", "funded", "generated", "named"]
 
 BATCH = 4_096
 """Frames of one `apply` call where nothing else is said."""
@@ -106,6 +106,12 @@ def from_workload(work: Workload) -> Input:
     )
     ref = WorkloadRef(work.name, work.seed, work.sha256)
     return Input(ref, config, work.setup(), work.commands())
+
+
+def named(name: str, commands: int) -> Input:
+    """Return `generated`, or `funded` for a name that ends in ``-accounts``."""
+    plain = name.removesuffix("-accounts")
+    return generated(name, commands) if plain == name else funded(plain, commands)
 
 
 @lru_cache(maxsize=1)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from tradecore.bench.hdr import Histogram
-from tradecore.bench.inputs import BATCH, Frames, Input, generated
+from tradecore.bench.inputs import BATCH, Frames, Input, named
 from tradecore.bench.load import Load, Target, drive
 from tradecore.bench.run import same
 from tradecore.bench.saturation import Search, Trial, find_saturation
@@ -87,7 +87,7 @@ class Bench:
     @property
     def work(self) -> Input:
         """The workload."""
-        return generated(self.workload, self.commands)
+        return named(self.workload, self.commands)
 
     def run(self, rate: int) -> Load:
         """Run one trial.

@@ -40,7 +40,8 @@ GROUP: Final = "tradecore.targets"
 """Entry point group of targets that other packages bring."""
 
 # Where they are looked for in a checkout that is not installed, which has no entry points.
-_CHECKOUT: Final = {name: f"tradecore_shells.targets:{name}" for name in ("embedded", "kafka")}
+_SHELLS: Final = ("embedded", "embedded-postgres", "kafka", "kafka-postgres")
+_CHECKOUT: Final = {name: f"tradecore_shells.targets:{name.replace('-', '_')}" for name in _SHELLS}
 
 
 @dataclass(frozen=True)

@@ -216,7 +216,9 @@ def _cell_rate(c: Coefficients, p: Profile) -> tuple[float, str]:
 
     The slowest log that was measured counts: a cell behind Kafka is not faster than behind a file.
     """
-    durable = [name for name in c.saturation if name != "engine"] or ["engine"]
+    # A database is not in the path of an order: it may lag, and is sized by its rows.
+    logs = [name for name in c.saturation if not name.endswith("-postgres")]
+    durable = [name for name in logs if name != "engine"] or ["engine"]
     rate, target = min((sustained_rate(c, name, p.mix), name) for name in durable)
     measured = c.saturation[target].value
     how = f"{measured:,.0f}/s measured ({target}, {REFERENCE_MIX}), by CPU time {rate:,.0f}/s"
