@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 
 import msgspec
 import numpy as np
@@ -144,6 +143,7 @@ def test_nothing_is_sent_for_what_was_over_before_the_start() -> None:
 
     async def main() -> None:
         world = RiskWorld()
+        world.log = _OneByOne()
         world.open({1: 1, 2: 2})
         world.mark(10_000)
         world.trade(1, 2, 100, 10_000)
@@ -155,7 +155,7 @@ def test_nothing_is_sent_for_what_was_over_before_the_start() -> None:
         world.send(build.admin(CommandKind.KILL_SWITCH, scope=2, group_id=2, state=0))
         world.tick(200)
         settings = msgspec.structs.replace(QUIET, limits=LimitSettings(group_drawdown="2"))
-        risk = world.make(settings, log=_Slow(world.log))
+        risk = world.make(settings)
         async with Running(risk):
             await world.settle(risk)
         assert [one[0] for one in world.findings()] == [Rule.GROUP_DRAWDOWN]
@@ -164,12 +164,13 @@ def test_nothing_is_sent_for_what_was_over_before_the_start() -> None:
     asyncio.run(main())
 
 
-class _Slow(Faulty):
-    """A log that is read in small pieces."""
+class _OneByOne(TimedLog):
+    """A log that hands out one record at a time."""
 
-    def __init__(self, log: TimedLog) -> None:
-        super().__init__(log, 1)
-        self._draw = random.Random(1)
+    async def fetch(
+        self, topic: str, partition: int, offset: int, *, max_bytes: int, wait_s: float
+    ) -> list[Record]:
+        return await super().fetch(topic, partition, offset, max_bytes=1, wait_s=wait_s)
 
 
 def test_quotes_of_an_interrupted_market_are_not_believed() -> None:
