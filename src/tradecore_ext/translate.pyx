@@ -36,10 +36,12 @@ cdef struct Execution:
 cdef struct Tr:
     Engine* e
     tc_command* out
+    int64_t* received        # parallel to `out`
     uint64_t n
     uint64_t cap
     uint64_t takers
     int64_t ts_ns            # of the message being translated; never goes back
+    int64_t received_ns      # when it was received, where the source says so; never goes back either
     # executions of one aggressor, not yet written
     Execution* run
     uint32_t n_run
@@ -75,14 +77,18 @@ cdef tc_command* put(Tr* t, uint16_t kind, uint32_t instrument_id, uint64_t orde
     if t.n + 4 > t.cap:
         cap = 2 * t.cap + 4096
         p = realloc(t.out, cap * sizeof(tc_command))
-        if p == NULL:
+        if p != NULL:
+            t.out = <tc_command*>p
+            p = realloc(t.received, cap * sizeof(int64_t))
+        if p != NULL:
+            t.received = <int64_t*>p
+            t.cap = cap
+        else:
             t.no_memory = 1
             t.n = 0
-        else:
-            t.out = <tc_command*>p
-            t.cap = cap
     c = t.out + t.n
     memset(c, 0, sizeof(tc_command))
+    t.received[t.n] = t.received_ns
     t.n += 1
     c.ts_ns = <uint64_t>t.ts_ns
     c.kind = kind
@@ -461,6 +467,8 @@ cdef int mbo_record(Tr* t, const Mbo* r, uint32_t i, int64_t divisor) noexcept n
         px = r.price / divisor
         if px < 1 or px > TC_MAX_PX or r.order_id >= UNKNOWN_BASE:
             return 2
+    if <int64_t>r.ts_recv > t.received_ns:
+        t.received_ns = <int64_t>r.ts_recv
     if <int64_t>r.ts_event < t.ts_ns:
         t.clamped += 1
     else:
@@ -540,6 +548,7 @@ cdef class Translator:
 
     def __dealloc__(self):
         free(self.t.out)
+        free(self.t.received)
         free(self.t.run)
 
     cdef int check(self) except -1:
@@ -638,6 +647,12 @@ cdef class Translator:
     def pending(self) -> int:
         """Frames written and not yet taken."""
         return self.t.n
+
+    def take_received(self) -> bytearray:
+        """Return when each frame written since the last `take` was received, int64; call it before that."""
+        if not self.t.n:
+            return bytearray()
+        return bytearray((<char*>self.t.received)[: self.t.n * sizeof(int64_t)])
 
     def take(self) -> bytearray:
         """Return the frames written since the last call."""

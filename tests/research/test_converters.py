@@ -225,6 +225,8 @@ def test_dbn_of_the_vendors_own_encoder_is_read(tmp_path: Path) -> None:
         frames = np.concatenate(recording.chunks)
         assert rows(frames) == [(1, 2, 500025, 3, 1, 0)]
         assert (int(frames["ts_ns"][0]), int(frames["order_id"][0])) == (123, 77)
+        assert recording.received is not None
+        assert recording.received[0].tolist() == [456]
 
 
 def test_dbn_of_other_kinds_and_damage_are_refused(tmp_path: Path) -> None:

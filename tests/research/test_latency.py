@@ -7,7 +7,14 @@ import pytest
 
 from research.flow_builder import BUY, SELL, Flow
 from tradecore.errors import ConfigError
-from tradecore.research import Latency, LookaheadError, Strategy, StrategyError, backtest
+from tradecore.research import (
+    Latency,
+    LookaheadError,
+    OrderState,
+    Strategy,
+    StrategyError,
+    backtest,
+)
 from tradecore.research import latency as models
 
 
@@ -157,6 +164,26 @@ def test_position_is_what_the_strategy_was_told_not_what_happened() -> None:
     assert result.log == ["1500 0", "1550 0", "1600 3"]
     assert result.fills["ts_ns"].tolist() == [1_520]
     assert result.fills["seen_ns"].tolist() == [1_580]
+
+
+def test_what_would_arrive_after_the_last_frame_does_not_happen() -> None:
+    class Late(Strategy):
+        def on_start(self) -> None:
+            self.call_at(10_500)
+
+        def on_timer(self, now_ns: int) -> None:
+            self.early = self.buy(60, 1)
+            self.late = self.buy(60, 1)
+
+    # The market ends at 11,000.
+    delays = Latency(order=models.recorded([0, 10_500], [0, 500]))
+    result = backtest(market().recording(), Late(), latency=delays)
+    assert result.orders["state"].tolist() == [OrderState.FILLED, OrderState.FILLED]
+    delays = Latency(order=models.constant(501))
+    result = backtest(market().recording(), Late(), latency=delays)
+    assert result.orders["state"].tolist() == [OrderState.IN_FLIGHT, OrderState.IN_FLIGHT]
+    assert result.orders["arrived_ns"].tolist() == [-1, -1]
+    assert result.info.last_ns == 11_000
 
 
 def test_impossible_delays_are_refused() -> None:

@@ -228,6 +228,20 @@ def _itch_batches(path: PathLike) -> Iterator[tuple[npt.NDArray[np.uint8], Times
         yield batch.data, np.ascontiguousarray(batch.starts, np.int64)
 
 
+def _named(
+    data: npt.NDArray[np.uint8], starts: Times, instrument_of: npt.NDArray[np.int32]
+) -> Iterator[tuple[int, str]]:
+    """Yield (locate code, symbol) of instruments that a chunk names and that are not known yet."""
+    kinds = data[starts]
+    naming = starts[np.isin(kinds, np.frombuffer(b"RAF", np.uint8))]
+    locates = data[naming + 1].astype(np.int64) << 8 | data[naming + 2]
+    fresh, first = np.unique(locates[instrument_of[locates] < 0], return_index=True)
+    places = naming[instrument_of[locates] < 0][first]
+    for locate, at in zip(fresh.tolist(), places.tolist(), strict=True):
+        begin = at + (11 if data[at] == ord("R") else 24)
+        yield locate, data[begin : begin + 8].tobytes().decode("ascii", "replace").strip()
+
+
 def _itch_parts(
     path: PathLike, wanted: dict[str, int] | None, max_orders: int, source: Source
 ) -> Iterator[Part]:
@@ -237,13 +251,7 @@ def _itch_parts(
     instrument_of = np.full(_LOCATES, -1, np.int32)
     before = 0
     for data, starts in _itch_batches(path):
-        kinds = data[starts]
-        for at in starts[np.isin(kinds, np.frombuffer(b"RAF", np.uint8))].tolist():
-            locate = int(data[at + 1]) << 8 | int(data[at + 2])
-            if instrument_of[locate] >= 0:
-                continue
-            text = data[at + 11 : at + 19] if data[at] == ord("R") else data[at + 24 : at + 32]
-            symbol = text.tobytes().decode("ascii", "replace").strip()
+        for locate, symbol in _named(data, starts, instrument_of):
             number = locate if wanted is None else wanted.get(symbol, -1)
             if number >= 0:
                 instrument_of[locate] = number

@@ -234,4 +234,5 @@ def _translate(
             f"{divisor}, or price or order id {row['order_id']} are out of range",
             name,
         )
-    yield Part(np.frombuffer(translator.take(), COMMAND))
+    received = np.frombuffer(translator.take_received(), np.int64)
+    yield Part(np.frombuffer(translator.take(), COMMAND), received)
