@@ -88,6 +88,17 @@ def test_messages_of_a_session_keep_their_order() -> None:
     assert result.orders["arrived_ns"].tolist() == [4_000, 4_000]
 
 
+def test_messages_of_a_feed_keep_their_order() -> None:
+    class Looks(Strategy):
+        def on_book(self, book: object) -> None:
+            self.note(f"{book.bid_px} of {book.ts_ns}")  # type: ignore[attr-defined]
+
+    flow = Flow().new(1_000, 1, BUY, 50, 10).new(1_500, 2, BUY, 51, 10).new(9_000, 3, BUY, 40, 1)
+    delays = Latency(feed=models.recorded([0, 1_400], [3_000, 10]))
+    result = backtest(flow.recording(), Looks(), latency=delays)
+    assert result.log == ["4000 50 of 1000", "4000 51 of 1500"]
+
+
 def test_drawn_delays_repeat_and_depend_on_the_seed() -> None:
     class Many(Strategy):
         def on_start(self) -> None:
