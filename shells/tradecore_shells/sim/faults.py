@@ -22,13 +22,13 @@ CLASSES: Final = {
     "broker_stall": 0.5,  # nobody reaches the log for a while
     "fetch_failed": 0.05,  # a read is answered by an error
     "clock_step": 1.0,  # the log's clock jumps back or forth
-    "retention": 1.0,  # the log forgets what lies before the oldest snapshot that is kept
+    "retention": 2.0,  # the log forgets what lies before the oldest snapshot that is kept
     "kill": 1.2,  # a process ends between two awaits
     "kill_in_disk": 0.02,  # a process ends in the middle of its work on files
     "power_loss": 0.7,  # a machine loses what was not synced
     "pause": 0.6,  # a process stands still and goes on
     "zombie": 0.5,  # a second primary beside the first
-    "snapshot_flip": 1.0,  # one bit of a snapshot that is kept turns round
+    "snapshot_flip": 1.5,  # one bit of a snapshot that is kept turns round
     "disk_full": 0.02,  # a write runs out of space
     "sync_failed": 0.06,  # fsync answers with an error, and what was to be synced may be gone
     "store_down": 0.4,  # nobody reaches the database for a while

@@ -39,16 +39,36 @@ async def last_acts(world: World) -> list[str]:
     if not drawn or newest < 2:
         return []
     act = rng.choice(drawn)
-    world.faults.hits[act] += 1
     world.supervisor.strict = False
     log = world.broker.partition(TRADING_COMMANDS, world.partition)
     if act == "epoch_of_tomorrow":
+        world.faults.hits[act] += 1
         return await _fenced(world)
-    world.broker.cut(TRADING_COMMANDS, world.partition, rng.randint(log.start, newest - 1))
+    lowest = log.start
+    if act == "log_lost_tail" and rng.random() < 0.5:
+        # The older snapshots fit the log that is left; what was answered says that it lost some.
+        lowest = max(_lose_newer_snapshots(world), log.start)
+    if lowest >= newest:
+        return []
+    world.faults.hits[act] += 1
+    world.broker.cut(TRADING_COMMANDS, world.partition, rng.randint(lowest, newest - 1))
     if act == "log_of_others":
         other = encode(seal(time_command() * 2, source=0, first_seq=1))
         world.broker.take(TRADING_COMMANDS, world.partition, [other] * (newest - log.end + 3))
     return await _halts(world, act)
+
+
+def _lose_newer_snapshots(world: World) -> int:
+    """Leave the primary its oldest snapshot only; returns the offset behind it."""
+    disk = world.primary.disk
+    assert disk is not None
+    kept = Chaos.intact(disk)
+    oldest = min(kept, key=lambda path: kept[path])
+    for path in kept:
+        if path != oldest:
+            for names in (disk.folder(path.parent).names, disk.folder(path.parent).synced):
+                names.pop(path.name, None)
+    return kept[oldest]
 
 
 async def _halts(world: World, act: str) -> list[str]:

@@ -153,6 +153,15 @@ def log_is_not_compared_with_the_snapshot(patches: Patches) -> None:
     patches.set(boot, "_verify", verify)
 
 
+def log_is_not_compared_with_the_answers(patches: Patches) -> None:
+    """Plant: executions that answer what the log does not hold are taken for right."""
+
+    async def verify(*_: Any) -> None:
+        return
+
+    patches.set(Outputs, "_verify", verify)
+
+
 def standby_emits_from_the_wrong_number(patches: Patches) -> None:
     """Plant: a takeover forgets the first batch that was held."""
     original = Held.release
@@ -197,6 +206,7 @@ BUGS: Final[dict[str, Callable[[Patches], None]]] = {
         no_fallback_to_an_older_snapshot,
         damaged_snapshot_means_genesis,
         log_is_not_compared_with_the_snapshot,
+        log_is_not_compared_with_the_answers,
         standby_emits_from_the_wrong_number,
         standby_takes_over_executions_only,
         drain_does_not_wait,
