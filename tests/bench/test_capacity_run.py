@@ -37,9 +37,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> list[Result]:
     """All lines of a tiny run; a limit so high that no busy machine fails it."""
     folder = tmp_path_factory.mktemp("journal")
     once = dataclasses.replace(TINY, repeats=1)
-    todo = steps(once, limit_ms=10_000, targets=("engine",), folder=folder, workload="busy")
+    options = {"folder": folder, "hgrm": folder / "hgrm", "workload": "busy"}
+    todo = steps(once, limit_ms=10_000, targets=("engine",), **options)
     coefficients = [step for step in todo if step.name != "scaling: cells"]
-    return [row for _, rows in run(coefficients) for row in rows]
+    rows = [row for _, rows in run(coefficients) for row in rows]
+    rates = {row.conditions["rate"] for row in rows if row.name == "load/engine"}
+    files = {path.name for path in (folder / "hgrm").iterdir()}
+    assert files == {f"engine-{rate}.hgrm" for rate in rates}
+    return rows
 
 
 @pytest.mark.slow

@@ -42,6 +42,7 @@ def steps(
     folder: Path | None = None,
     options: dict[str, str] | None = None,
     workload: str = "pipeline",
+    hgrm: Path | None = None,
 ) -> list[Step]:
     """Return the parts of a capacity run.
 
@@ -59,6 +60,8 @@ def steps(
         Handed to targets.
     workload : str
         What targets are saturated with.
+    hgrm : Path or None
+        Folder for the distributions of latency, see `tradecore.bench.saturate.saturation`.
 
     Raises
     ------
@@ -87,14 +90,14 @@ def steps(
             folder=folder,
             options=options or {},
         )
-        found.append(Step(f"saturation: {name}", _saturate(setting, bench)))
+        found.append(Step(f"saturation: {name}", _saturate(setting, bench, hgrm)))
     found.append(Step("scaling: cells", lambda: scaling.cells(setting)))
     found.append(Step("scaling: clients", lambda: scaling.clients(setting, folder=folder)))
     return found
 
 
-def _saturate(setting: Setting, bench: Bench) -> Callable[[], list[Result]]:
-    return lambda: saturation(setting, bench)
+def _saturate(setting: Setting, bench: Bench, hgrm: Path | None) -> Callable[[], list[Result]]:
+    return lambda: saturation(setting, bench, hgrm=hgrm)
 
 
 def run(todo: Sequence[Step]) -> Iterator[tuple[Step, list[Result]]]:

@@ -148,9 +148,25 @@ class Bench:
 
 
 def saturation(
-    setting: Setting, bench: Bench, *, start: int = 50_000, tolerance: float = 0.05, votes: int = 3
+    setting: Setting,
+    bench: Bench,
+    *,
+    start: int = 50_000,
+    tolerance: float = 0.05,
+    votes: int = 3,
+    hgrm: Path | None = None,
 ) -> list[Result]:
     """Search the highest rate of a target with p99.9 within the limit, and describe every trial.
+
+    Parameters
+    ----------
+    setting : Setting
+    bench : Bench
+    start, tolerance, votes
+        As in `find_saturation`.
+    hgrm : Path or None
+        Folder that gets the whole distribution of each rate, ``NAME-RATE.hgrm`` in microseconds, as
+        HdrHistogram's plotter reads it.
 
     Returns
     -------
@@ -172,6 +188,11 @@ def saturation(
         )
     finally:
         bench.close()
+    if hgrm is not None:
+        hgrm.mkdir(parents=True, exist_ok=True)
+        for rate in {trial.rate for trial in search.trials}:
+            name = f"{bench.name.replace(':', '.')}-{rate}.hgrm"
+            (hgrm / name).write_text(_merged(search.at(rate)).percentile_text(), "ascii")
     found = [trial.load.achieved for trial in search.at(search.rate) if trial.passed] or [0.0]
     conditions: Values = {
         "limit_ms": bench.limit_ns / 1e6,

@@ -51,6 +51,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="for a target that is a service",
     )
     capacity.add_argument("--folder", metavar="DIR", help="where the journal is written")
+    capacity.add_argument(
+        "--hgrm",
+        metavar="DIR",
+        help="write each rate's latencies as HdrHistogram's plotter reads them",
+    )
     capacity.add_argument("--users", type=int, metavar="N", help="also plan for so many users")
     capacity.add_argument("--profile", default="retail", metavar="P", help="profile of that plan")
     report = parser.add_argument_group("capacity, report FILE")
@@ -182,6 +187,7 @@ def _capacity(args: argparse.Namespace, screen: Screen) -> int:
         targets=args.target or default_targets(),
         folder=Path(args.folder) if args.folder else None,
         options=_options(args.option),
+        hgrm=Path(args.hgrm) if args.hgrm else None,
     )
     machine = setting.machine
     screen.line(f"{machine.cpu}, {machine.cores} cores; load {load:.2f}; lines go to {out}")
