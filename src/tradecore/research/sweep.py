@@ -65,7 +65,7 @@ def sweep(
     processes: int | None = None,
     backend: Literal["processes", "ray"] = "processes",
     on_error: Literal["raise", "record"] = "raise",
-    progress: TextIO | None | Literal["auto"] = "auto",
+    progress: TextIO | Literal["auto"] | None = "auto",
 ) -> pa.Table:
     """Call a function for every set of parameters and collect what it returns in a Parquet file.
 
@@ -246,7 +246,7 @@ def _write(table: pa.Table, target: Path) -> None:
 class _Bar:
     """A progress bar of one line; on what is no terminal, nothing."""
 
-    def __init__(self, to: TextIO | None | Literal["auto"], total: int, done: int) -> None:
+    def __init__(self, to: TextIO | Literal["auto"] | None, total: int, done: int) -> None:
         if to == "auto":
             to = sys.stderr if sys.stderr.isatty() else None
         self._to = to

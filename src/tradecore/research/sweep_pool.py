@@ -79,8 +79,7 @@ def on_ray(function: Callable[..., Any], tasks: Sequence[Task]) -> Iterator[Outc
         waiting = [remote.remote(function, number, params) for number, params in tasks]
         while waiting:
             finished, waiting = ray.wait(waiting)
-            for outcome in ray.get(finished):
-                yield outcome
+            yield from ray.get(finished)
     finally:
         if started:
             ray.shutdown()
