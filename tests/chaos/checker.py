@@ -250,7 +250,10 @@ def _replay(
         if at == len(data):
             # Behind the last answer stand ticks and marks only: the client was stopped before.
             kinds = np.frombuffer(_envelope(entry.payload)[3], np.uint8).reshape(-1, FRAME)[:, 8]
-            verdict.must(bool(np.isin(kinds, (TIME, MARK_PRICE)).all()), f"record {entry.offset} was never answered")
+            verdict.must(
+                bool(np.isin(kinds, (TIME, MARK_PRICE)).all()),
+                f"record {entry.offset} was never answered",
+            )
             continue
         frames = memoryview(cell.apply(entry.offset, entry.ts_ns, entry.payload).frames)
         if data[at : at + len(frames)] != frames:

@@ -130,13 +130,27 @@ def genesis(market: Market) -> list[Frames]:
     window = np.zeros(1, LIMITS)
     window["kind"], window["cont"], window["scope"] = CommandKind.LIMITS, 1, Scope.FIRM
     window["mask"], window["stale_ns"] = LimitField.STALE, STALE_NS
+    accounts = market.people.account_frames()
+    # Makers, takers, momentum and noise are groups of risk; the insurance account is in none.
+    opened = accounts["kind"] == CommandKind.ACCOUNT
+    accounts["group_id"][opened] = _groups(market)[accounts["account_id"][opened]]
     # No times: the cell stamps the log's, and the batches are the same bytes every time.
     return [
         np.frombuffer(b"".join(spec.to_frame() for spec in specs(market)), COMMAND).copy(),
-        *np.array_split(market.people.account_frames().view(COMMAND), 4),
+        *np.array_split(accounts.view(COMMAND), 4),
         own.view(COMMAND),
         daring.view(COMMAND),
         marks.view(COMMAND),
         opening.view(COMMAND),
         np.frombuffer(window.tobytes(), COMMAND).copy(),
     ]
+
+
+def _groups(market: Market) -> npt.NDArray[np.uint32]:
+    """Return the risk group of every account that the agents' venue opens: its class, from 1."""
+    count = market.spec.accounts + 1
+    groups = np.zeros(count, np.uint32)
+    known = np.asarray(market.people.class_of)[:count]
+    groups[: len(known)] = known + 1
+    groups[market.spec.insurance_account] = 0
+    return groups
