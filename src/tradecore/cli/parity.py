@@ -18,8 +18,10 @@ Replay a journal, or a service's log, in the library and compare everything that
   states      at every audit record and every snapshot
   ledger      balances made of the published events, with the engine's wallets
   positions, PnL   likewise: quantities, realised, fees, cost
-  risk        the working lots that position limits count
+  risk        the working lots that position limits count; open profit, initial and maintenance
+              margin of every margin position, computed anew from what was published
 
+Database and cache are compared with the same log by `tradecore reconcile`.
 Exit code 0 only if all of it is equal."""
 
 

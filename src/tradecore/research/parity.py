@@ -23,11 +23,12 @@ from tradecore.codes import CellKind, CommandKind
 from tradecore.dtypes import COMMAND, EVENT, INSTRUMENT
 from tradecore.engine import Engine
 from tradecore.envelope import decode
-from tradecore.errors import ConfigError, FrameError, JournalError
+from tradecore.errors import ConfigError, JournalError
 from tradecore.journal import records
 from tradecore.portfolio.book import Book
 from tradecore.portfolio.fold import fold
 from tradecore.portfolio.terms import InstrumentTerms, Terms
+from tradecore.research.margins import Venue, margin_numbers
 from tradecore.research.service_log import (
     batches_of,
     cell_config,
@@ -50,6 +51,7 @@ Values = dict[tuple[int, ...], int]
 
 _OTHER_BATCH: Final = 7
 _SHOWN: Final = 5
+_MARGINS: Final = "risk: margins (account, instrument, 0 open profit 1 initial 2 maintenance)"
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -150,6 +152,7 @@ class _Fold:
         self._terms: dict[int, InstrumentTerms] = {}
         self.book = Book()
         self.working = Working()
+        self.venue = Venue()
         self.digest = hashlib.blake2b(digest_size=32)
         self.events = 0
 
@@ -158,12 +161,14 @@ class _Fold:
         return list(self._terms.values())
 
     def define(self, frames: memoryview) -> None:
-        """Take over the terms of instruments that commands define."""
+        """Take over what applied commands say of instruments: terms, tiers, mark prices."""
         rows = np.frombuffer(frames, COMMAND)
         at = 0
-        if not bool((rows["kind"] == CommandKind.INSTRUMENT).any()):
+        if not Venue.wants(rows):
             return
         while at < len(rows):
+            behind = at + 1 + int(rows["cont"][at])
+            self.venue.take(int(rows["kind"][at]), rows[at:behind])
             if rows["kind"][at] == CommandKind.INSTRUMENT and rows["cont"][at] == 3:
                 row = rows[at : at + 4].view(INSTRUMENT)[0]
                 number = int(row["instrument_id"])
@@ -172,7 +177,7 @@ class _Fold:
                     *(int(row["multiplier"]), int(row["base_per_lot"])),
                     bool(row["instrument_type"]),
                 )
-            at += 1 + int(rows["cont"][at])
+            at = behind
 
     def feed(self, events: Table) -> None:
         """Take over the events of whole commands."""
@@ -204,6 +209,7 @@ def _books(engine: Engine, published: _Fold) -> list[Line]:
     positions: dict[tuple[int, ...], int] = {}
     profit: dict[tuple[int, ...], int] = {}
     working: dict[tuple[int, ...], int] = {}
+    margins: Values = {}
     asset_of = {row.instrument_id: row.quote_asset for row in published.terms()}
     for account in range(config.max_accounts) if config.accounts else ():
         try:
@@ -218,6 +224,8 @@ def _books(engine: Engine, published: _Fold) -> list[Line]:
             profit[(*key, 0)], profit[(*key, 1)] = row.realised, row.fees
             profit[(*key, 2)] = row.cost
             working[(*key, 1)], working[(*key, 2)] = row.open_buy, row.open_sell
+            margins[(*key, 0)] = row.upnl
+            margins[(*key, 1)], margins[(*key, 2)] = row.initial_margin, row.maintenance_margin
             if row.iso_margin:
                 held = account, asset_of[row.instrument_id]
                 cash[held] = cash.get(held, 0) + row.iso_margin
@@ -235,13 +243,15 @@ def _books(engine: Engine, published: _Fold) -> list[Line]:
     said_cash: Values = {
         (int(r["account_id"]), int(r["asset_id"])): int(r["amount"]) for r in balances
     }
+    said_working = published.working.totals()
+    said_margins = margin_numbers(published.book, said_working, published.venue)
+    margins = {key: value for key, value in margins.items() if key[1] in published.venue.terms}
     return [
         _compare("ledger (account, asset)", cash, said_cash),
         _compare("positions (account, instrument)", positions, said_positions),
         _compare("PnL (account, instrument, 0 realised 1 fees 2 cost)", profit, said_profit),
-        _compare(
-            "risk: working lots (account, instrument, side)", working, published.working.totals()
-        ),
+        _compare("risk: working lots (account, instrument, side)", working, said_working),
+        *([_compare(_MARGINS, margins, said_margins)] if published.venue.terms else []),
     ]
 
 
@@ -343,12 +353,13 @@ def _certify_log(
     n_records = 0
     for offset, ts_ns, payload in entries(place):
         n_records += 1
-        _define(ours, payload)
-        if theirs is not ours:
-            _define(theirs, payload)
         output = cell.apply(offset, ts_ns, payload)
         for made in output.executions(cell):
             for batch in reader.read(offset, made):
+                if batch.applied:
+                    _define(ours, payload)
+                    if theirs is not ours:
+                        _define(theirs, payload)
                 _take(ours, batch)
         if cell.next_offset in states:
             state, other = cell.state_hash(), states[cell.next_offset]
@@ -369,10 +380,8 @@ def _certify_log(
 
 
 def _define(fold_: _Fold, payload: memoryview) -> None:
-    try:
-        fold_.define(decode(payload).frames)
-    except FrameError:
-        return  # it defines nothing; the cell answers why
+    # The cell has checked the sum of what it applied.
+    fold_.define(decode(payload, check_crc=False).frames)
 
 
 def _take(fold_: _Fold, batch: Batch) -> None:
