@@ -107,13 +107,14 @@ def test_drawn_delays_repeat_and_depend_on_the_seed() -> None:
         def on_timer(self, now_ns: int) -> None:
             self.buy(30, 1)
 
-    def arrivals(seed: int) -> list[int]:
+    def arrivals(seed: int, run: int = 0) -> list[int]:
         delays = Latency(order=models.lognormal(5_000, 1.0, seed))
-        result = backtest(market().recording(), Many(), latency=delays)
+        result = backtest(market().recording(), Many(), latency=delays, seed=run)
         return result.orders["arrived_ns"].tolist()  # type: ignore[no-any-return]
 
     assert arrivals(1) == arrivals(1)
     assert arrivals(1) != arrivals(2)
+    assert arrivals(1, 7) == arrivals(1, 7) != arrivals(1)
 
 
 @pytest.mark.parametrize(

@@ -176,11 +176,12 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
         """Return every model in words."""
         return {name: delay.words for name, delay in self.parts().items()}
 
-    def apply(self, loop: Backtest) -> None:
-        """Set the delays of a compiled loop."""
+    def apply(self, loop: Backtest, run_seed: int = 0) -> None:
+        """Set the delays of a compiled loop; `run_seed` moves what every model draws."""
         for number, (name, delay) in enumerate(self.parts().items()):
             if delay.how == _ARRIVAL and name != "feed":
                 raise ConfigError("only the feed of a recording says when it arrived")
             # Kinds that share a model must not draw the same numbers.
-            seed = (delay.seed * 8 + number) * 0x9E3779B97F4A7C15 % (1 << 64)
+            own = (delay.seed * 8 + number) * 0x9E3779B97F4A7C15
+            seed = (own + run_seed * 0xBF58476D1CE4E5B9) % (1 << 64)
             loop.set_delay(name, delay.how, delay.constant_ns, delay.at_ns, delay.value_ns, seed)

@@ -61,7 +61,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     record : bool
         Keep a row for every own order and fill. Off for sweeps that need only the sums.
     seed : int
-        For what draws numbers: queue models that do, and latencies that name no seed of their own.
+        Moves what the latencies draw, on top of their own seeds: one number for the whole run.
     max_sent : int
         Most commands a strategy may send in one call.
     max_commands : int
@@ -132,7 +132,7 @@ class Market:
             own_in_book=setup.own_in_book,
             max_ever=setup.max_commands,
         )
-        setup.latency.apply(self.loop)
+        setup.latency.apply(self.loop, setup.seed)
         if recording.fidelity != "L3":
             (setup.queue or QueueModel()).apply(self.loop, recording.fidelity)
         if setup.latency.feed.words == "as recorded" and recording.received is None:

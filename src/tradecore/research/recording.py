@@ -7,7 +7,7 @@ views of its mapping, so that a day larger than memory costs no more than a smal
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -149,14 +149,6 @@ class Recording:
         if not self.instruments:
             raise ConfigError(f"{self.name}: the recording names no instrument")
         return max(self.instruments) + 1
-
-    def window(self, first_ns: int, last_ns: int) -> Iterator[Frames]:
-        """Yield the frames with first_ns <= time <= last_ns, chunk by chunk, as views."""
-        for chunk in self.chunks:
-            times = chunk["ts_ns"]
-            low, high = np.searchsorted(times, [np.uint64(first_ns), np.uint64(last_ns + 1)])
-            if low < high:
-                yield chunk[low:high]
 
 
 def resting_bound(chunks: Iterable[Frames]) -> int:
