@@ -127,6 +127,15 @@ def test_a_day_in_the_life(tmp_path: Path, running: list[Up]) -> None:
     assert "reconciled: log = Postgres = cache" in last.end(signal.SIGINT, 0)
     assert "no log" in tradecore(*cancel, *at, code=2)
 
+    # Four lives, one of them ended by force, and the library says what the exchange said.
+    log = str(data / "log" / "trading-commands-0")
+    certificate = json.loads(tradecore("parity", log, "--json"))
+    assert certificate["equal"]
+    compared = [line["what"].split(" (")[0] for line in certificate["lines"]]
+    assert compared[0] == "event hash, as published"
+    assert {"ledger", "positions", "PnL", "risk: working lots", "risk: margins"} <= set(compared)
+    assert certificate["notes"] == []
+
 
 def test_no_exchange_is_one_sentence(tmp_path: Path) -> None:
     for words in (("positions",), ("order", "buy", "BTC-USD", "1"), ("top",), ("sessions",)):
