@@ -25,17 +25,20 @@ from cell_logs import sealed_as
 from cli.command import Command
 from shells.trading.small_cell import command, everything, run_once, settings, toml
 from tradecore.cell import Batch, FrameReader, read_dead_letter, source_of, time_command
+from tradecore.codes import CommandKind
 from tradecore.instruments import AssetSpec, InstrumentSpec
 from tradecore.status import Status
+from tradecore.testing import build
 from tradecore_shells.plumbing.catalogs import save_catalog
 from tradecore_shells.plumbing.clock import SystemClock
 from tradecore_shells.plumbing.cluster import EmbeddedPostgres
 from tradecore_shells.plumbing.filelog import FileLog
 from tradecore_shells.plumbing.ports import EXECUTIONS, TRADING_COMMANDS, dead_letters
 from tradecore_shells.plumbing.postgres import Migration, Postgres
+from tradecore_shells.sim.builds import EPOCH_KNOWN
 
 HANGS_AFTER_S = 30.0
-HALT, USAGE = 70, 2
+HALT, FENCED, USAGE = 70, 75, 2
 
 
 class Serve(NamedTuple):
@@ -125,6 +128,17 @@ def no_such_partition(world: World) -> None:
     config.write_text(config.read_text().replace("partition = 0", "partition = 10000"))
 
 
+def epoch_of_tomorrow(world: World) -> None:
+    payload = command(build.admin(CommandKind.EPOCH, epoch=EPOCH_KNOWN + 1))
+
+    async def append() -> None:
+        log = FileLog(world.folder / "log", SystemClock())
+        await log.append(TRADING_COMMANDS, 0, [payload])
+        await log.close()
+
+    asyncio.run(append())
+
+
 LOGS: dict[str, tuple[Callable[[World], None], tuple[str, ...]]] = {
     "a log that lost its tail": (
         lost_tail,
@@ -146,6 +160,10 @@ LOGS: dict[str, tuple[Callable[[World], None], tuple[str, ...]]] = {
         wrong_partition,
         (f"source {source_of(0):#x}", "partition of another cell", "[log] partition"),
     ),
+    "semantics of a newer build": (
+        epoch_of_tomorrow,
+        (f"epoch {EPOCH_KNOWN + 1} at offset 4", "start a newer build"),
+    ),
     "no such partition": (no_such_partition, ("partition 10000 is no place in a log",)),
 }
 
@@ -164,7 +182,7 @@ def test_trading_halts_and_leaves_everything_as_it_was(
     damage(World(folder))
     before = held(folder)
     code, sentence, _ = serve("trading", folder / "tradecore.toml")
-    assert code == HALT
+    assert code == (FENCED if damage is epoch_of_tomorrow else HALT)
     for word in words:
         assert word in sentence
     after = held(folder)
