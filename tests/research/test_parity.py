@@ -10,7 +10,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from research.venue import batches, write_journal, write_log
+from research.venue import CONFIG, batches, write_journal, write_log
+from tradecore.cell import CellConfig
 from tradecore.cli import main
 from tradecore.dtypes import EVENT, SETTLE_EVENT
 from tradecore.envelope import decode, encode, seal_events
@@ -140,3 +141,42 @@ def test_log_without_configuration_says_what_is_missing(log: Path, tmp_path: Pat
     shutil.copytree(log, alone)
     with pytest.raises(ConfigError, match="no snapshot beside the log"):
         certify(alone)
+
+
+def test_exchange_that_is_running_is_compared_as_far_as_it_has_answered(
+    log: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "other"
+    shutil.copytree(log.parent.parent, root)
+    place = root / "log" / "executions-0"
+    rows = [
+        (ts_ns, bytes(payload))
+        for record in records(read_segments(place))
+        for ts_ns, payload in record.payloads()
+    ]
+    shutil.rmtree(place)
+    journal = FileJournal.open(place, source=0, kind="log")
+    for ts_ns, payload in rows[:-3]:
+        journal.append_payloads([payload], ts_ns)
+    journal.commit()
+    journal.close()
+    found = certify(root / "log" / "trading-commands-0")
+    assert found.equal
+    assert found.records == len(rows) - 3
+    assert found.notes == [
+        f"records from {len(rows) - 3} on were not answered (yet): nothing to compare"
+    ]
+
+
+def test_young_exchange_without_a_snapshot_has_its_configuration_beside_it(
+    log: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "young"
+    shutil.copytree(log.parent.parent, root)
+    shutil.rmtree(root / "snapshots")
+    config = CellConfig(engine=CONFIG, recent_orders=8_192, max_sources=16, sessions=False)
+    (root / "exchange.json").write_bytes(msgspec.json.encode({"format": 1, "cell": config}))
+    assert certify(root / "log" / "trading-commands-0").equal
+    (root / "exchange.json").write_bytes(b"{}")
+    with pytest.raises(ConfigError, match=r"exchange\.json"):
+        certify(root / "log" / "trading-commands-0")

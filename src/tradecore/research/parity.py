@@ -351,7 +351,13 @@ def _certify_log(
     notes: list[str] = []
     reader = FrameReader(cell.source)
     n_records = 0
+    answers = batches_of(said, cell_id) if said is not None else iter(())
     for offset, ts_ns, payload in entries(place):
+        answer = next(answers, None)
+        if said is not None and answer is None:
+            # A cell that is running is always a little behind its log.
+            notes.append(f"records from {offset} on were not answered (yet): nothing to compare")
+            break
         n_records += 1
         output = cell.apply(offset, ts_ns, payload)
         for made in output.executions(cell):
@@ -361,13 +367,13 @@ def _certify_log(
                     if theirs is not ours:
                         _define(theirs, payload)
                 _take(ours, batch)
+        if answer is not None:
+            _take(theirs, answer)
         if cell.next_offset in states:
             state, other = cell.state_hash(), states[cell.next_offset]
             what = f"state behind record {offset}"
             lines.append(Line(what, state == other, state, other))
     if said is not None:
-        for batch in batches_of(said, cell_id):
-            _take(theirs, batch)
         a, b = ours.digest.hexdigest(), theirs.digest.hexdigest()
         differences = [] if a == b else [f"{ours.events} events here, {theirs.events} published"]
         lines.insert(0, Line("event hash, as published", a == b, a, b, differences))

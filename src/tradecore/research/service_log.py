@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -32,6 +32,14 @@ __all__ = [
     "snapshot_folder",
     "snapshots",
 ]
+
+
+_MADE: Final = "exchange.json"
+"""What `tradecore up` writes beside its log."""
+
+
+class _Made(msgspec.Struct):
+    cell: CellConfig
 
 
 class LogEntry(NamedTuple):
@@ -125,7 +133,8 @@ def cell_config(
     Parameters
     ----------
     config : path or None
-        JSON that a user named; else the one inside the newest snapshot of the cell.
+        JSON that a user named; else the one inside the newest snapshot of the cell; else, for an
+        exchange of `tradecore up` that has none yet, the one in its folder.
     place : Path
         The partition of `trading-commands`.
     known : list of Snapshot, optional
@@ -145,6 +154,12 @@ def cell_config(
         source = source_of(partition_of(place))
         known = [s for s in snapshots(snapshot_folder(place)) if s.info.source == source]
     if not known:
+        made = place.parent.parent / _MADE
+        if made.is_file():
+            try:
+                return msgspec.json.decode(made.read_bytes(), type=_Made).cell
+            except (OSError, msgspec.DecodeError) as error:
+                raise ConfigError(f"{made}: no cell is configured there: {error}") from error
         raise ConfigError(
             f"{place}: no snapshot beside the log tells the cell's configuration; name it as JSON"
         )
