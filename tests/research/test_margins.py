@@ -12,7 +12,7 @@ import tradecore as tc
 from research.venue import admin, write_log
 from tradecore.dtypes import INSTRUMENT
 from tradecore.research import certify
-from tradecore.research import parity as module
+from tradecore.research import parity_books as module
 from tradecore.research.margins import MarginTerms
 
 TIERS = ((320_000, 50_000, 25_000), (0, 100_000, 50_000))

@@ -19,16 +19,13 @@ import numpy.typing as npt
 
 from tradecore.cell import Batch, Cell, FrameReader, source_of
 from tradecore.cli.journal_files import load_config, segment_head
-from tradecore.codes import CellKind, CommandKind
-from tradecore.dtypes import COMMAND, EVENT, INSTRUMENT
+from tradecore.codes import CellKind
+from tradecore.dtypes import EVENT
 from tradecore.engine import Engine
 from tradecore.envelope import decode
 from tradecore.errors import ConfigError, JournalError
 from tradecore.journal import records
-from tradecore.portfolio.book import Book
-from tradecore.portfolio.fold import fold
-from tradecore.portfolio.terms import InstrumentTerms, Terms
-from tradecore.research.margins import Venue, margin_numbers
+from tradecore.research.parity_books import Line, Published, compare_books
 from tradecore.research.service_log import (
     batches_of,
     cell_config,
@@ -39,7 +36,6 @@ from tradecore.research.service_log import (
     snapshot_folder,
     snapshots,
 )
-from tradecore.research.working import Working
 from tradecore.snapshot import Snapshot
 from tradecore.storage import read_segments
 from tradecore_ext.framing import command_offset, count_commands
@@ -47,31 +43,8 @@ from tradecore_ext.framing import command_offset, count_commands
 __all__ = ["Certificate", "Line", "certify"]
 
 Table = npt.NDArray[np.void]
-Values = dict[tuple[int, ...], int]
 
 _OTHER_BATCH: Final = 7
-_SHOWN: Final = 5
-_MARGINS: Final = "risk: margins (account, instrument, 0 open profit 1 initial 2 maintenance)"
-
-
-class Line(msgspec.Struct, frozen=True):
-    """One thing that was compared.
-
-    Attributes
-    ----------
-    what : str
-    equal : bool
-    ours, theirs : str
-        The two sides: hashes, or how many rows.
-    differences : list of str
-        The first that differ.
-    """
-
-    what: str
-    equal: bool
-    ours: str
-    theirs: str
-    differences: list[str] = []
 
 
 class Certificate(msgspec.Struct, frozen=True):
@@ -142,119 +115,6 @@ def certify(
     return _certify_commands(place, config, published, found)
 
 
-# ---- shared --------------------------------------------------------------------------------------
-
-
-class _Fold:
-    """Books of accounts out of published events, and what risk looks at."""
-
-    def __init__(self) -> None:
-        self._terms: dict[int, InstrumentTerms] = {}
-        self.book = Book()
-        self.working = Working()
-        self.venue = Venue()
-        self.digest = hashlib.blake2b(digest_size=32)
-        self.events = 0
-
-    def terms(self) -> list[InstrumentTerms]:
-        """Return the terms of the instruments so far."""
-        return list(self._terms.values())
-
-    def define(self, frames: memoryview) -> None:
-        """Take over what applied commands say of instruments: terms, tiers, mark prices."""
-        rows = np.frombuffer(frames, COMMAND)
-        at = 0
-        if not Venue.wants(rows):
-            return
-        while at < len(rows):
-            behind = at + 1 + int(rows["cont"][at])
-            self.venue.take(int(rows["kind"][at]), rows[at:behind])
-            if rows["kind"][at] == CommandKind.INSTRUMENT and rows["cont"][at] == 3:
-                row = rows[at : at + 4].view(INSTRUMENT)[0]
-                number = int(row["instrument_id"])
-                self._terms[number] = InstrumentTerms(
-                    *(number, int(row["base_asset"]), int(row["quote_asset"])),
-                    *(int(row["multiplier"]), int(row["base_per_lot"])),
-                    bool(row["instrument_type"]),
-                )
-            at = behind
-
-    def feed(self, events: Table) -> None:
-        """Take over the events of whole commands."""
-        self.events += len(events)
-        self.digest.update(np.ascontiguousarray(events).view(np.uint8).data)
-        self.working.feed(events)
-        self.book.apply(fold(events, Terms(self._terms.values())))
-
-
-def _compare(
-    what: str, ours: dict[tuple[int, ...], int], theirs: dict[tuple[int, ...], int]
-) -> Line:
-    """Compare two maps; a missing entry is 0."""
-    keys = sorted(ours.keys() | theirs.keys())
-    different = [key for key in keys if ours.get(key, 0) != theirs.get(key, 0)]
-    shown = [
-        f"{key}: {ours.get(key, 0)} in the replay, {theirs.get(key, 0)} published"
-        for key in different[:_SHOWN]
-    ]
-    if len(different) > _SHOWN:
-        shown.append(f"and {len(different) - _SHOWN} more")
-    return Line(what, not different, f"{len(ours)} values", f"{len(theirs)} values", shown)
-
-
-def _books(engine: Engine, published: _Fold) -> list[Line]:
-    """Compare the engine's accounts with the books made of published events."""
-    config = engine.config
-    cash: dict[tuple[int, ...], int] = {}
-    positions: dict[tuple[int, ...], int] = {}
-    profit: dict[tuple[int, ...], int] = {}
-    working: dict[tuple[int, ...], int] = {}
-    margins: Values = {}
-    asset_of = {row.instrument_id: row.quote_asset for row in published.terms()}
-    for account in range(config.max_accounts) if config.accounts else ():
-        try:
-            view = engine.account(account)
-        except KeyError:
-            continue
-        for wallet in view.wallets:
-            cash[account, wallet.asset_id] = wallet.total
-        for row in view.positions:
-            key = account, row.instrument_id
-            positions[key] = row.qty
-            profit[(*key, 0)], profit[(*key, 1)] = row.realised, row.fees
-            profit[(*key, 2)] = row.cost
-            working[(*key, 1)], working[(*key, 2)] = row.open_buy, row.open_sell
-            margins[(*key, 0)] = row.upnl
-            margins[(*key, 1)], margins[(*key, 2)] = row.initial_margin, row.maintenance_margin
-            if row.iso_margin:
-                held = account, asset_of[row.instrument_id]
-                cash[held] = cash.get(held, 0) + row.iso_margin
-    if not config.accounts:
-        return []
-    balances = published.book.balances.table
-    held_rows = published.book.positions.table
-    names = ("account_id", "instrument_id")
-    said_positions: Values = {tuple(int(r[n]) for n in names): int(r["qty"]) for r in held_rows}
-    said_profit: Values = {
-        (int(r["account_id"]), int(r["instrument_id"]), number): int(r[name])
-        for r in held_rows
-        for number, name in enumerate(("realised", "fees", "cost"))
-    }
-    said_cash: Values = {
-        (int(r["account_id"]), int(r["asset_id"])): int(r["amount"]) for r in balances
-    }
-    said_working = published.working.totals()
-    said_margins = margin_numbers(published.book, said_working, published.venue)
-    margins = {key: value for key, value in margins.items() if key[1] in published.venue.terms}
-    return [
-        _compare("ledger (account, asset)", cash, said_cash),
-        _compare("positions (account, instrument)", positions, said_positions),
-        _compare("PnL (account, instrument, 0 realised 1 fees 2 cost)", profit, said_profit),
-        _compare("risk: working lots (account, instrument, side)", working, said_working),
-        *([_compare(_MARGINS, margins, said_margins)] if published.venue.terms else []),
-    ]
-
-
 # ---- a journal of commands -----------------------------------------------------------------------
 
 
@@ -269,7 +129,7 @@ def _certify_commands(
 ) -> Certificate:
     settings = load_config(place, str(config) if config is not None else None)
     engine, other = Engine(settings), Engine(settings)
-    ours = _Fold()
+    ours = Published()
     theirs = hashlib.blake2b(digest_size=32)
     states = {snapshot.info.in_seq: snapshot for snapshot in snapshots(folder)}
     lines, notes, n_records = [], [], 0
@@ -293,7 +153,7 @@ def _certify_commands(
     lines.insert(0, Line(what, event_hash == said, event_hash, said))
     final, again = engine.state_hash(), other.state_hash()
     lines.insert(1, Line("state hash, another replay", final == again, final, again))
-    lines += _books(engine, ours)
+    lines += compare_books(engine, ours)
     if not settings.accounts:
         notes.append("accounts are off: there is no ledger, no position and no PnL")
     if not states:
@@ -344,7 +204,7 @@ def _certify_log(
     audited = Path(audits) if audits is not None else sibling(place, "audit-logs")
     states = {snapshot.info.in_seq: snapshot.info.state_hash.hex() for snapshot in known}
     states |= _audited(audited) if audited is not None else {}
-    ours, theirs = _Fold(), _Fold()
+    ours, theirs = Published(), Published()
     if said is None:
         theirs = ours
     lines: list[Line] = []
@@ -381,16 +241,16 @@ def _certify_log(
         notes.append("no `executions` were found: books are made of the replay's own events")
     if not states:
         notes.append("no audit and no snapshot was found to compare states with")
-    lines += _books(cell.engine, theirs)
+    lines += compare_books(cell.engine, theirs)
     return Certificate(str(place), "log", n_records, cell.in_seq, cell.engine.out_seq, lines, notes)
 
 
-def _define(fold_: _Fold, payload: memoryview) -> None:
+def _define(fold_: Published, payload: memoryview) -> None:
     # The cell has checked the sum of what it applied.
     fold_.define(decode(payload, check_crc=False).frames)
 
 
-def _take(fold_: _Fold, batch: Batch) -> None:
+def _take(fold_: Published, batch: Batch) -> None:
     if len(batch.events):
         fold_.feed(_engine_events(batch.events))
 
