@@ -347,3 +347,21 @@ def test_wrong_settings(text: str, words: tuple[str, ...], tmp_path: Path, serve
     assert code == USAGE
     for word in words:
         assert word in sentence
+
+
+def test_admin_topics_takes_the_broker_from_the_settings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the manifests of compose and Kubernetes call it; nobody listens here."""
+    pytest.importorskip("aiokafka")
+    address = f"127.0.0.1:{nobody()}"
+    file = tmp_path / "tradecore.toml"
+    run = Command(capsys)
+    file.write_text(f"[log]\nurl = 'kafka://{address}'\n[trading]\ntakeover_s = 2.0\n")
+    done = run("admin", "topics", "--config", file)
+    assert done.code != 0
+    assert address in done.err
+    file.write_text("[log]\nurl = 'file:data/log'\n")
+    done = run("admin", "topics", "--config", file)
+    assert done.code == USAGE
+    assert "only topics on Kafka have to be made" in done.complaint
