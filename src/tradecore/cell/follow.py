@@ -112,7 +112,9 @@ class FrameReader:
         Who numbers the frames: `tradecore.cell.source_of` of the cell.
     position : Position
         As `position` was when what came before had been dealt with; by default the beginning.
-        ``seq`` 0 = wherever the record at ``offset`` begins its first whole batch.
+        ``seq`` 0 = wherever the record at ``offset`` begins its first whole batch. That record
+        may be a late repetition of what lies before it; so until `remember` frames were read,
+        frames that seem to be missing are taken for ones from before the beginning.
     remember : int
         Frames kept to compare repetitions with.
     """
@@ -127,6 +129,7 @@ class FrameReader:
         self._pending_offset = position.offset
         self._offset = position.offset
         self._remember = remember
+        self._unsure = 0 if position.seq else remember  # frames to read until a gap is a gap
         self._tail = bytearray()  # the frames before `_next`, at most `remember`
 
     @property
@@ -172,6 +175,7 @@ class FrameReader:
         data = self._pending + bytes(fresh) if self._pending else fresh
         batches, used = self._split(offset, data, self._next - len(self._pending) // _FRAME)
         self._next += len(fresh) // _FRAME
+        self._unsure -= len(fresh) // _FRAME
         self._keep(fresh)
         if used or not self._pending:
             self._pending_offset = offset
@@ -181,6 +185,9 @@ class FrameReader:
 
     def _fresh(self, offset: int, first_seq: int, frames: memoryview) -> memoryview:
         """Return the frames that were not read before; the others must be what they were."""
+        if self._unsure > 0 and 0 < self._next < first_seq:
+            self._next, self._pending = 0, b""
+            self._tail.clear()
         if self._next == 0:
             start = 0
             while start < len(frames) and frames[start + _KIND] != CellKind.BATCH:

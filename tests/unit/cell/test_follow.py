@@ -188,3 +188,23 @@ def test_reader_may_begin_wherever_a_batch_begins() -> None:
     found = [b for n in range(7, len(payloads)) for b in reader.read(n, payloads[n])]
     assert shown(found) == plain(outs)[-len(found) :]
     assert found[0].seq >= decode(payloads[7]).first_seq
+
+
+def test_reader_without_a_place_that_meets_a_late_repetition_goes_on_behind_it() -> None:
+    outs = outputs(3)
+    records = [payload for out in outs for payload in out.executions(Cell(CONFIG))]
+    # It begins behind record 9, where something from long ago is written again first.
+    late = records[2], records[5], *records[10:]
+    reader = FrameReader(SOURCE, Position(10, 0))
+    found = [batch for at, payload in enumerate(late, 10) for batch in reader.read(at, payload)]
+    assert shown(found) == plain([outs[2], outs[5], *outs[10:]])
+
+
+def test_reader_without_a_place_sees_a_gap_when_it_has_read_enough() -> None:
+    outs = outputs(3)
+    records = [payload for out in outs for payload in out.executions(Cell(CONFIG))]
+    reader = FrameReader(SOURCE, Position(0, 0), remember=2)
+    for at in range(3):
+        reader.read(at, records[at])
+    with pytest.raises(StreamError, match="missing"):
+        reader.read(3, records[4])
