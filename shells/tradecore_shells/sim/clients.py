@@ -25,7 +25,7 @@ from tradecore_shells.plumbing.ports import (
 from tradecore_shells.sim.faults import Faults
 from tradecore_shells.sim.log import SimLog
 
-__all__ = ["INSTRUMENTS", "OPERATOR", "QUOTE_ASSET", "Journal", "Operator", "Trader"]
+__all__ = ["INSTRUMENTS", "MIDDLE", "OPERATOR", "QUOTE_ASSET", "Journal", "Operator", "Trader"]
 
 OPERATOR: Final = 3 << 28 | 1
 """Source number of the operator: a client that numbers its envelopes."""

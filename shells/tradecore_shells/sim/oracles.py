@@ -45,6 +45,8 @@ def judge(world: World) -> list[str]:
     wrong += facts.time_is_monotone()
     wrong += facts.liquidation_shrinks()
     wrong += orders_once(world.journal, facts)
+    assert world.customer is not None
+    wrong += world.customer.believes_wrongly(facts)
     wrong += books_differ(world, facts, replay)
     wrong += risk_differs(world, held[EXECUTIONS], facts)
     return wrong

@@ -89,6 +89,17 @@ def reader_does_not_skip_what_it_has_seen(patches: Patches) -> None:
     patches.set(FrameReader, "_fresh", fresh)
 
 
+def reader_without_a_place_believes_the_first_record(patches: Patches) -> None:
+    """Plant: who listens from now on takes a late repetition for the present."""
+    original = FrameReader.__init__
+
+    def init(self: Any, *args: Any, **named: Any) -> None:
+        original(self, *args, **named)
+        self._unsure = 0
+
+    patches.set(FrameReader, "__init__", init)
+
+
 def cache_is_written_once(patches: Patches) -> None:
     """Plant: a document that did not reach the cache is not written again, nor when it is lost."""
 
@@ -107,6 +118,7 @@ BUGS: Final[dict[str, Callable[[Patches], None]]] = {
         no_compare_and_set,
         place_is_kept_in_memory,
         reader_does_not_skip_what_it_has_seen,
+        reader_without_a_place_believes_the_first_record,
         cache_is_written_once,
     )
 }

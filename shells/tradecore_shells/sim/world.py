@@ -18,6 +18,7 @@ from tradecore_shells.portfolio.store import PORTFOLIO
 from tradecore_shells.sim.books import cache_differs
 from tradecore_shells.sim.chaos import Chaos
 from tradecore_shells.sim.clients import Journal, Operator, Trader
+from tradecore_shells.sim.customer import Customer
 from tradecore_shells.sim.facts import BATCH, read_event
 from tradecore_shells.sim.fleet import CELL_SOURCE, PARTITION, Fleet
 from tradecore_shells.sim.loop import Process, Stuck
@@ -72,6 +73,7 @@ class World(Fleet):
         self._states: list[tuple[int, str, str]] = []
         self.traders: list[Trader] = []
         self.operator: Operator | None = None
+        self.customer: Customer | None = None
         self.chaos = Chaos(self)
 
     # ---------------------------------------------------------------------------------------- run
@@ -108,6 +110,8 @@ class World(Fleet):
         people += [
             self.loop.spawn(Process(f"trader-{one.account}"), one.run()) for one in self.traders
         ]
+        assert self.customer is not None
+        listening = self.loop.spawn(Process("customer"), self.customer.run())
         await asyncio.sleep(self.load_s)
         await self._heal(people)
         self._let_go_of_the_old_build()
@@ -116,10 +120,14 @@ class World(Fleet):
         if not await self._drained():
             return
         await self._stop()
+        self.customer.finish()
+        await asyncio.wait([listening])
+        if error := listening.exception():
+            self.violations.append(f"customer: {type(error).__name__}: {error}")
 
     def _open(self) -> list[asyncio.Task[None]]:
         rng = self.rng
-        accounts = list(range(1, 1 + rng.choice((3, 5, 8))))
+        accounts = list(range(1, 2 + rng.choice((3, 5, 8))))
         self.operator = Operator(
             accounts, log=self.connect(), faults=self.faults, journal=self.journal,
             rng=random.Random(f"operator-{self.seed}"), partition=PARTITION,
@@ -130,8 +138,12 @@ class World(Fleet):
                 journal=self.journal, rng=random.Random(f"trader-{self.seed}-{account}"),
                 partition=PARTITION,
             )
-            for account in accounts
+            for account in accounts[:-1]
         ]  # fmt: skip
+        self.customer = Customer(
+            accounts[-1], log=self.connect(), clock=self.clock(), journal=self.journal,
+            rng=random.Random(f"customer-{self.seed}"),
+        )  # fmt: skip
         return [self.loop.spawn(Process("operator"), self.operator.run())]
 
     async def _heal(self, people: list[asyncio.Task[None]]) -> None:
@@ -143,6 +155,8 @@ class World(Fleet):
         self.operator.stopping = True
         for trader in self.traders:
             trader.stopping = True
+        assert self.customer is not None
+        self.customer.stopping = True
         await asyncio.wait(people)
         for task in people:
             task.result()
@@ -199,6 +213,8 @@ class World(Fleet):
             if self.supervisor.violations:
                 return False
             behind = [node.name for node in self.risk if node.service.state.seq < end]
+            assert self.customer is not None
+            behind += self.customer.behind()
             if place.next_seq >= end and not behind and not cache_differs(self):
                 return True
         self.violations.append(
