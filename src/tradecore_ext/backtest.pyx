@@ -515,6 +515,16 @@ cdef class Backtest:
             n.quote.ask_px, n.quote.ask_qty, n.instrument_id, n.status, n.kind, n.side, n.event, n.maker, n.over,
         )
 
+    def book_note(self) -> tuple:
+        """A BOOK notice as (ts_ns, instrument_id, bid_px, bid_qty, ask_px, ask_qty)."""
+        cdef const Notice* n = &self.b.note
+        return n.ts_ns, n.instrument_id, n.quote.bid_px, n.quote.bid_qty, n.quote.ask_px, n.quote.ask_qty
+
+    def trade_note(self) -> tuple:
+        """A TRADE notice as (ts_ns, instrument_id, side, px, qty)."""
+        cdef const Notice* n = &self.b.note
+        return n.ts_ns, n.instrument_id, n.side, n.px, n.qty
+
     def rows(self, str name) -> bytes:
         """A copy of one table of rows; orders that are still alive show as they are."""
         cdef Bt* b = &self.b

@@ -110,6 +110,10 @@ cdef inline bint execute(Bt* b, const tc_command* c, uint64_t n, bint own, bint 
     if unlikely(done < n):
         b.failed = BT_FAULT
         return False
+    if unlikely(b.e.live >= b.e.max_orders):
+        # The engine would refuse the next recorded order, and the market would no longer be the recorded one.
+        b.failed = BT_NO_ROOM
+        return False
     if own or (public and (b.only < 0 or b.subscribed & SUB_TRADE)):
         read_events(b, own, public)
     if public:

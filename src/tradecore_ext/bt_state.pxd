@@ -56,6 +56,7 @@ cdef enum:
     BT_BAD_FRAME = -3
     BT_NO_MEMORY = -4
     BT_TOO_MANY = -5
+    BT_NO_ROOM = -6
 
 # Subscriptions.
 cdef enum:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from research.flow_builder import BUY, SELL, Flow
-from tradecore.errors import ConfigError, DataError
+from tradecore.errors import CapacityError, ConfigError, DataError
 from tradecore.research import (
     LookaheadError,
     OrderState,
@@ -194,6 +194,16 @@ def test_parameters_that_do_not_exist_are_refused() -> None:
 def test_instrument_that_the_engine_refuses_is_named() -> None:
     with pytest.raises(ConfigError, match="by hand: instrument 0 is refused with status 103"):
         backtest(market(), Strategy(), terms={"tick": -1})
+
+
+def test_recording_with_more_orders_than_it_said_is_refused() -> None:
+    flow = Flow()
+    for number in range(1, 66_000):
+        flow.new(number, number, BUY, 100, 1)
+    recording = flow.recording()
+    recording.max_orders = 100
+    with pytest.raises(CapacityError, match="65636 orders are alive"):
+        backtest(recording, Strategy())
 
 
 def test_stop_ends_the_run_behind_the_call() -> None:

@@ -57,6 +57,13 @@ def test_engine_holds_the_recorded_book_after_every_time_stamp(
     assert compared > 10_000
 
 
+def test_room_for_orders_is_that_of_the_moment_not_of_the_day(recording: Recording) -> None:
+    new = sum(int((chunk["kind"] == 1).sum()) for chunk in recording.chunks)
+    assert new > 100_000
+    assert 1_024 < recording.max_orders < new // 4
+    backtest(recording, Strategy())  # the engine would refuse orders if there was too little
+
+
 def test_executions_agree_with_the_published_replay(day_file: Path, recording: Recording) -> None:
     """The published exceptions are the ones that are not in price-time priority here."""
     entry = json.loads(day_file.with_name("expected_replay.json").read_text())["AMZN_5"]

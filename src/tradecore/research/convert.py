@@ -68,6 +68,8 @@ class Source(msgspec.Struct, kw_only=True):
         Complete when `parts` is exhausted: streams name their instruments on the way.
     notes : list of str
         Likewise.
+    max_orders : int
+        Orders that a run needs room for; 0 = as many as the frames bring. Likewise.
     """
 
     name: str
@@ -75,6 +77,15 @@ class Source(msgspec.Struct, kw_only=True):
     fidelity: str = "L3"
     instruments: dict[int, InstrumentInfo] = {}
     notes: list[str] = []
+    max_orders: int = 0
+
+    def saw(self, alive: int, frames: Frames) -> None:
+        """Note that `alive` orders met these frames: what a run needs room for, with a margin.
+
+        Own orders keep recorded ones alive that the recording saw filled, hence a quarter more.
+        """
+        peak = alive + resting_bound([frames])
+        self.max_orders = max(self.max_orders, peak + peak // 4 + 1_024)
 
 
 def record(source: Source) -> Recording:
@@ -88,7 +99,7 @@ def record(source: Source) -> Recording:
         instruments=source.instruments,
         received=received if parts and len(received) == len(parts) else None,
         fidelity=source.fidelity,
-        max_orders=resting_bound(chunks) if source.fidelity == "L3" else 0,
+        max_orders=source.max_orders or (resting_bound(chunks) if source.fidelity == "L3" else 0),
         notes=source.notes,
     )
 
@@ -175,8 +186,11 @@ def _lobster_parts(path: PathLike, divisor: int, max_orders: int, source: Source
         if divisor > 1:
             book = book.copy()
             _in_ticks(table, book, divisor, block.first_row, source.name)
+        alive = engine.counters()["live_orders"]
         translator.lobster(table, book, levels)
-        yield Part(_taken(translator))
+        frames = _taken(translator)
+        source.saw(alive, frames)
+        yield Part(frames)
     translator.lobster_end(levels)
     yield Part(_taken(translator))
     _said(source, translator)
@@ -257,8 +271,10 @@ def _itch_parts(
                 instrument_of[locate] = number
                 source.instruments[number] = InstrumentInfo(symbol=symbol, px_decimals=4)
                 engine.define_instrument(number)
+        alive = engine.counters()["live_orders"]
         translator.itch(data, starts, instrument_of)
         frames = _taken(translator)
+        source.saw(alive, frames)
         before = _ascending(frames, before, source.name)
         yield Part(frames)
     _said(source, translator)

@@ -207,9 +207,12 @@ def _parts(
                         define(number, known[number])
             ours = np.array([known.get(int(number), -1) for number in present], np.int32)
             mapped = np.ascontiguousarray(ours[inverse])
-            yield from _translate(
+            alive = engine.counters()["live_orders"]
+            for part in _translate(
                 translator, rows, mapped, 10 ** (_DECIMALS - px_decimals), source.name
-            )
+            ):
+                source.saw(alive, part.frames)
+                yield part
     found = translator.counters()
     source.notes.append(
         f"{found['in_priority']:,} of {found['executions']:,} executions in price-time priority; "

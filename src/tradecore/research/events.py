@@ -107,7 +107,7 @@ def write_events(path: str | os.PathLike[str], source: Source | Recording) -> in
                 frames,
                 span[0],
                 span[1],
-                getattr(source, "max_orders", 0) or (resting if source.fidelity == "L3" else 0),
+                source.max_orders or (resting if source.fidelity == "L3" else 0),
                 source.instruments,
                 source.notes,
             )

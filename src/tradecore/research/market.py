@@ -15,7 +15,7 @@ import numpy as np
 from tradecore.codes import CommandKind
 from tradecore.dtypes import LIMITS
 from tradecore.engine import Engine, EngineConfig
-from tradecore.errors import ConfigError, DataError, EngineFault
+from tradecore.errors import CapacityError, ConfigError, DataError, EngineFault
 from tradecore.research.errors import StrategyError
 from tradecore.research.fidelity import QueueModel
 from tradecore.research.latency import Latency
@@ -34,7 +34,7 @@ _OWN_ORDERS: Final = 1 << 16
 _PLENTY: Final = 1 << 58
 _LARGE_FILE: Final = 256 << 20
 
-BAD_TIME, BAD_FRAME, NO_MEMORY, TOO_MANY, FAULT = -2, -3, -4, -5, -1
+FAULT, BAD_TIME, BAD_FRAME, NO_MEMORY, TOO_MANY, NO_ROOM = -1, -2, -3, -4, -5, -6
 
 
 class Setup(msgspec.Struct, frozen=True, kw_only=True):
@@ -167,6 +167,12 @@ class Market:
                 method=method,
                 now_ns=now,
                 frame=frame,
+            )
+        if what == NO_ROOM:
+            room = self.engine.config.max_orders
+            return CapacityError(
+                f"{name}: {room} orders are alive at frame {frame}, more than was said; raise "
+                "Recording.max_orders"
             )
         if what == FAULT:
             return EngineFault(f"the engine stopped at recorded frame {frame} ({now} ns)")

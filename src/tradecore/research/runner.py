@@ -223,32 +223,32 @@ class _Run:
     def loop(self, dog: Watchdog) -> None:
         """Go on from notice to notice."""
         loop, timers, strategy = self.market.loop, self.context.timers, self.strategy
-        wait, note, context = loop.wait, loop.note, self.context
+        wait, context = loop.wait, self.context
         new = tuple.__new__
         self._call(dog, "on_start", strategy.on_start)
         while True:
             what = wait(timers[0][0] if timers else FOREVER)
             if what <= 0:
                 break
-            n = note()
             try:
                 dog.begin()
                 if what == _BOOK:
-                    strategy.on_book(new(Book, (n[0], n[11], n[7], n[8], n[9], n[10])))
+                    strategy.on_book(new(Book, loop.book_note()))
                 elif what == _TRADE:
-                    strategy.on_trade(new(Trade, (n[0], n[11], n[14], n[3], n[4])))
+                    strategy.on_trade(new(Trade, loop.trade_note()))
                 elif what == _ORDER:
-                    self._order(n)
+                    self._order(loop.note())
                 else:
-                    at, number, interval = heapq.heappop(timers)
+                    at, number, interval = timers[0]
                     if interval:
-                        heapq.heappush(timers, (at + interval, number, interval))
+                        heapq.heapreplace(timers, (at + interval, number, interval))
+                    else:
+                        heapq.heappop(timers)
                     strategy.on_timer(at)
                 dog.end()
             except BaseException as error:
                 dog.end()
-                method = self._method(what, n)
-                raise self._failed(method, error) from error
+                raise self._failed(self._method(what, loop.note()), error) from error
             if context.stopped:
                 raise _Stopped
         if what < 0:
