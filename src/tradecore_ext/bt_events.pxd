@@ -101,6 +101,8 @@ cdef inline void read_events(Bt* b, bint own, bint public) noexcept nogil:
             own_event(b, own_slot(b, v.order_id), v, ts_ns)
         if b.only < 0:
             touch(b, v.instrument_id)
+    if own and b.exotic and b.n_alive > b.n_resting:
+        look_at_all(b, ts_ns)
 
 
 cdef inline bint execute(Bt* b, const tc_command* c, uint64_t n, bint own, bint public) noexcept nogil:

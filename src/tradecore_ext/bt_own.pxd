@@ -227,6 +227,14 @@ cdef inline void look_at_rest(Bt* b, uint32_t slot, int64_t ts_ns) noexcept nogi
         o.row.ahead_orders = <int32_t>(e.level[lv].count - 1)
 
 
+cdef inline void look_at_all(Bt* b, int64_t ts_ns) noexcept nogil:
+    """Orders with rare terms come to rest by somebody else's command: look which do. O(own orders)."""
+    cdef uint32_t slot
+    for slot in range(b.n_own):
+        if b.own[slot].row.order_id and b.own[slot].row.state == OS_LIVE and not b.own[slot].resting:
+            look_at_rest(b, slot, ts_ns)
+
+
 cdef inline int64_t lots_ahead(const Bt* b, uint64_t order_id, int64_t* orders) noexcept nogil:
     """Lots in front of a resting order in its queue, hidden parts included; NEVER if it does not rest. O(ahead)."""
     cdef Engine* e = b.e
@@ -339,6 +347,8 @@ cdef inline void own_end(Bt* b, uint32_t slot, uint8_t state, int64_t ts_ns) noe
     """The life of an own order is over: write its row. The slot stays until the strategy knows."""
     cdef Own* o = b.own + slot
     rest_unlink(b, slot)
+    if o.row.state == OS_LIVE:
+        b.n_alive -= 1
     o.row.state = state
     o.row.ended_ns = ts_ns
     if b.record & 1:
@@ -431,6 +441,7 @@ cdef inline void own_event(Bt* b, uint32_t slot, const tc_event* v, int64_t ts_n
     if kind == TC_EVT_ACCEPTED:
         o.row.arrived_ns = ts_ns
         o.row.state = OS_LIVE
+        b.n_alive += 1
     elif kind == TC_EVT_REPLACED:
         # The list of resting orders knows it by its old price; look_at_rest puts it back.
         rest_unlink(b, slot)

@@ -113,14 +113,14 @@ cdef inline int64_t run_special(Bt* b, const tc_command* c, int64_t n) noexcept 
         return frames
     if c.kind == TC_CMD_NEW_ORDER_LIST or c.kind == TC_CMD_SET_PHASE or c.kind <= TC_CMD_REPLACE_ORDER:
         b.exotic = 1
-    execute(b, c, <uint64_t>frames, b.n_resting > 0, True)
+    execute(b, c, <uint64_t>frames, b.n_alive > 0, True)
     return frames
 
 
 cdef inline int64_t span(Bt* b, const tc_command* c, int64_t n, int64_t bound, bint* look) noexcept nogil:
     """How many frames go into the next batch, 0 if the first is special; `look`: the last may concern own orders."""
     cdef bint per_stamp = b.subscribed & (SUB_BOOK | SUB_TRADE | SUB_VIEW)
-    cdef bint resting = b.n_resting > 0
+    cdef bint resting = b.n_resting > 0 or (b.exotic and b.n_alive > 0)
     cdef int64_t first = <int64_t>c.ts_ns
     cdef int64_t before = b.last_ns
     cdef int64_t ts, k

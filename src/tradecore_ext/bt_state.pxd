@@ -354,7 +354,9 @@ cdef struct Bt:
     uint32_t n_own
     uint32_t cap_own
     uint32_t own_free
-    uint32_t n_resting
+    uint32_t n_resting       # in a price level, as far as a look after its own command has shown
+    uint32_t n_alive         # accepted and not over: stops that wait are not resting
+    uint32_t reserved2
     uint32_t* resting_head   # per instrument and side
     int64_t* resting_best    # best own price per instrument and side
     Holding* holding
