@@ -1,121 +1,40 @@
 """An ITCH 5.0 stream as commands.
 
-ITCH tells what became of resting orders. An execution is turned back into the aggressive order
-that caused it: an immediate order of the other side at the resting order's price. Trades without
-a displayed order (P), crosses (Q) and administrative messages do not touch the book and are
-counted only.
+ITCH tells what became of resting orders. `tradecore.research.convert` turns that back into the
+orders that caused it: an execution of the order that stands first is an immediate order of the
+other side, one out of priority a reduction of the order it names. What concerns only the own orders
+of a backtest is left out here. Trades without a displayed order (P), crosses (Q) and administrative
+messages do not touch the book and are counted only.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from tradecore.cli.feeds import BATCH, Batch, Feed, Frames, Until
-from tradecore.codes import CommandKind, OrderFlag, OrdType, Side, Tif
 from tradecore.data.flows import instrument_frames
-from tradecore.data.itch import iter_itch
 from tradecore.data.source import compression_of
 from tradecore.dtypes import COMMAND
-from tradecore.engine import EngineConfig
+from tradecore.engine import Engine, EngineConfig
+from tradecore.research.convert import itch_batches, itch_named
+from tradecore.research.recording import TAG_REDUCTION
+from tradecore_ext.translate import Translator
 
 __all__ = ["itch_feed"]
 
 _PX_DECIMALS: Final = 4
-_TAKER_IDS: Final = 1 << 62
 _INSTRUMENTS: Final = 1 << 16
 _MOST_ORDERS: Final = 1 << 22
 # An order needs an add message of at least 36 bytes and two of framing.
 _BYTES_PER_ORDER: Final = 38
+_TS_AT: Final = 5  # a 6-byte number behind the type letter and two codes
 
-_NEW, _CANCEL, _REPLACE = (
-    int(CommandKind.NEW_ORDER),
-    int(CommandKind.CANCEL_ORDER),
-    int(CommandKind.REPLACE_ORDER),
-)
-
-
-class _Translator:
-    """Turns messages into commands; keeps what the stream has told about resting orders."""
-
-    def __init__(self, names: dict[int, str]) -> None:
-        self._open: dict[int, list[int]] = {}  # id -> instrument, side, px, open quantity
-        self._rows: list[tuple[int, ...]] = []
-        self._takers = 0
-        self._defined: set[int] = set()
-        self._names = names
-        self.unknown = 0
-
-    def message(self, kind: str, m: Any) -> None:
-        """Take over one message."""
-        if kind in "AF":
-            bought = int(Side.BUY if m.side == b"B" else Side.SELL)
-            self._add(m.ts_ns, m.stock_locate, m.order_id, bought, m.px, m.order_qty)
-            self._names.setdefault(m.stock_locate, m.stock.decode("ascii", "replace").strip())
-        elif kind == "R":
-            self._names[m.stock_locate] = m.stock.decode("ascii", "replace").strip()
-        elif kind in "ECXDU":
-            order = self._open.get(m.order_id)
-            if order is None:
-                self.unknown += 1
-            elif kind in "EC":
-                self._execute(m, order)
-            elif kind == "X":
-                self._reduce(m, order)
-            else:
-                del self._open[m.order_id]
-                self._send(m.ts_ns, _CANCEL, 0, 0, 0, m.order_id, 0, 0, 0, 0)
-                if kind == "U":
-                    instrument, side = order[0], order[1]
-                    self._add(m.ts_ns, instrument, m.new_order_id, side, m.px, m.order_qty)
-
-    def _send(self, *row: int) -> None:
-        self._rows.append(row)
-
-    def _add(self, ts: int, instrument: int, order_id: int, side: int, px: int, qty: int) -> None:
-        self._open[order_id] = [instrument, side, px, qty]
-        self._send(ts, _NEW, side, OrdType.LIMIT, Tif.GTC, order_id, px, qty, 0, instrument)
-
-    def _execute(self, m: Any, order: list[int]) -> None:
-        instrument, side, px, _ = order
-        self._takers += 1
-        taker = Side.SELL if side == Side.BUY else Side.BUY
-        number = _TAKER_IDS + self._takers
-        self._send(
-            *(m.ts_ns, _NEW, taker, OrdType.LIMIT, Tif.IOC, number, px, m.last_qty, 0, instrument)
-        )
-        order[3] -= m.last_qty
-        if order[3] <= 0:
-            del self._open[m.order_id]
-
-    def _reduce(self, m: Any, order: list[int]) -> None:
-        order[3] -= m.canceled_qty
-        if order[3] > 0:
-            flags = int(OrderFlag.LEAVES)
-            self._send(m.ts_ns, _REPLACE, 0, 0, 0, m.order_id, 0, order[3], flags, order[0])
-        else:
-            del self._open[m.order_id]
-            self._send(m.ts_ns, _CANCEL, 0, 0, 0, m.order_id, 0, 0, 0, 0)
-
-    def take(self) -> Frames:
-        """Return the commands since the last call as frames, new instruments defined first."""
-        table = np.array(self._rows, np.int64).reshape(-1, 10)
-        self._rows.clear()
-        frames = np.zeros(len(table), COMMAND)
-        columns = ("ts_ns", "kind", "side", "ord_type", "tif", "order_id", "px", "order_qty")
-        for i, name in enumerate((*columns, "flags", "instrument_id")):
-            frames[name] = table[:, i]
-        used = np.unique(frames["instrument_id"][frames["kind"] == _NEW]).tolist()
-        fresh = sorted(set(used) - self._defined)
-        if not fresh:
-            return frames
-        self._defined.update(fresh)
-        definitions = instrument_frames(len(fresh))
-        definitions["instrument_id"] = fresh
-        return np.concatenate([definitions.view(COMMAND), frames])
+Starts = npt.NDArray[np.int64]
 
 
 def _capacity(path: str) -> int:
@@ -124,6 +43,32 @@ def _capacity(path: str) -> int:
         if compression_of(file.read(4)):
             return _MOST_ORDERS
     return min(_MOST_ORDERS, max(64, os.path.getsize(path) // _BYTES_PER_ORDER))
+
+
+def _until(data: npt.NDArray[np.uint8], starts: Starts, until: Until, done: int) -> Starts:
+    """Return the messages that are to be replayed."""
+    if until.rows is not None:
+        starts = starts[: max(until.rows - done, 0)]
+    if until.ts_ns is not None and len(starts):
+        times = np.zeros(len(starts), np.int64)
+        for byte in range(6):
+            times = times << 8 | data[starts + _TS_AT + byte]
+        late = np.flatnonzero(times > until.ts_ns)
+        starts = starts[: late[0]] if len(late) else starts
+    return starts
+
+
+def _for_replay(translator: Translator, fresh: list[int]) -> Frames:
+    """Return the translated frames without those for own orders, new instruments defined first."""
+    frames = np.frombuffer(translator.take(), COMMAND)
+    frames = frames[frames["session_id"] <= TAG_REDUCTION]
+    frames["session_id"] = 0
+    if not fresh:
+        return frames
+    definitions = instrument_frames(len(fresh))
+    definitions["instrument_id"] = fresh
+    fresh.clear()
+    return np.concatenate([definitions.view(COMMAND), frames])
 
 
 def itch_feed(path: str, until: Until) -> Feed:
@@ -136,38 +81,40 @@ def itch_feed(path: str, until: Until) -> Feed:
     """
     names: dict[int, str] = {}
     notes: list[str] = []
-    translator = _Translator(names)
+    capacity = _capacity(path)
 
     def batches() -> Iterator[Batch]:
-        pending = 0
-        for kind, message in _messages(path, until):
-            translator.message(kind, message)
-            pending += 1
-            if pending == BATCH:
-                yield Batch(translator.take(), pending)
-                pending = 0
-        yield Batch(translator.take(), pending)
-        if translator.unknown:
-            notes.append(f"{translator.unknown:,} messages name orders that the stream never added")
+        beside = Engine(max_instruments=_INSTRUMENTS, max_orders=capacity)
+        translator = Translator(beside, beside.handle)
+        known = np.full(_INSTRUMENTS, -1, np.int32)
+        fresh: list[int] = []
+        done = 0
+        for data, every in itch_batches(path):
+            starts = _until(data, every, until, done)
+            for locate, symbol in itch_named(data, starts, known):
+                known[locate] = locate
+                names[locate] = symbol
+                beside.define_instrument(locate)
+                fresh.append(locate)
+            for first in range(0, len(starts), BATCH):
+                part = np.ascontiguousarray(starts[first : first + BATCH])
+                translator.itch(data, part, known)
+                yield Batch(_for_replay(translator, fresh), len(part))
+            done += len(starts)
+            if len(starts) < len(every):
+                break
+        unknown = translator.counters()["unknown"]
+        if unknown:
+            notes.append(f"{unknown:,} messages name orders that the stream never added")
 
     return Feed(
         path=path,
         kind="itch",
         rows=0,
-        config=EngineConfig(max_instruments=_INSTRUMENTS, max_orders=_capacity(path)),
+        config=EngineConfig(max_instruments=_INSTRUMENTS, max_orders=capacity),
         batches=batches,
         names=names,
         px_decimals=_PX_DECIMALS,
         since_midnight=True,
         notes=notes,
     )
-
-
-def _messages(path: str, until: Until) -> Iterator[tuple[str, Any]]:
-    left = -1 if until.rows is None else until.rows
-    for batch in iter_itch(path):
-        for kind, message in batch.messages():
-            if left == 0 or (until.ts_ns is not None and message.ts_ns > until.ts_ns):
-                return
-            left -= 1
-            yield kind, message

@@ -41,7 +41,17 @@ from tradecore.research.service_log import is_log
 from tradecore.storage import read_segments
 from tradecore_ext.translate import Translator, scan_lengths
 
-__all__ = ["Part", "Source", "from_itch", "from_journal", "from_lobster", "from_workload", "record"]
+__all__ = [
+    "Part",
+    "Source",
+    "from_itch",
+    "from_journal",
+    "from_lobster",
+    "from_workload",
+    "itch_batches",
+    "itch_named",
+    "record",
+]
 
 _CHUNK: Final = 1 << 22
 _LOCATES: Final = 1 << 16
@@ -219,7 +229,7 @@ def from_itch(
     return source
 
 
-def _itch_batches(path: PathLike) -> Iterator[tuple[npt.NDArray[np.uint8], Times]]:
+def itch_batches(path: PathLike) -> Iterator[tuple[npt.NDArray[np.uint8], Times]]:
     """Yield (bytes, starts of messages); streams with lengths by the compiled scanner."""
     with open_source(path) as file:
         head = file.peek(3)
@@ -242,7 +252,7 @@ def _itch_batches(path: PathLike) -> Iterator[tuple[npt.NDArray[np.uint8], Times
         yield batch.data, np.ascontiguousarray(batch.starts, np.int64)
 
 
-def _named(
+def itch_named(
     data: npt.NDArray[np.uint8], starts: Times, instrument_of: npt.NDArray[np.int32]
 ) -> Iterator[tuple[int, str]]:
     """Yield (locate code, symbol) of instruments that a chunk names and that are not known yet."""
@@ -260,12 +270,12 @@ def _itch_parts(
     path: PathLike, wanted: dict[str, int] | None, max_orders: int, source: Source
 ) -> Iterator[Part]:
     count = _LOCATES if wanted is None else max(len(wanted), 1)
-    engine = Engine(max_instruments=count, max_orders=max_orders, max_pages=max_orders)
+    engine = Engine(max_instruments=count, max_orders=max_orders)
     translator = Translator(engine, engine.handle)
     instrument_of = np.full(_LOCATES, -1, np.int32)
     before = 0
-    for data, starts in _itch_batches(path):
-        for locate, symbol in _named(data, starts, instrument_of):
+    for data, starts in itch_batches(path):
+        for locate, symbol in itch_named(data, starts, instrument_of):
             number = locate if wanted is None else wanted.get(symbol, -1)
             if number >= 0:
                 instrument_of[locate] = number
