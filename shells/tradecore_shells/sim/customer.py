@@ -31,6 +31,11 @@ class Customer:
     clock : Clock
     journal : Journal
     rng : random.Random
+
+    Attributes
+    ----------
+    quiet : Event
+        Nothing more will be sent.
     """
 
     def __init__(
@@ -45,6 +50,7 @@ class Customer:
         self._journal = journal
         self._rng = rng
         self._client: Client | None = None
+        self.quiet = asyncio.Event()
         self._finish = asyncio.Event()
 
     async def run(self) -> None:
@@ -60,6 +66,7 @@ class Customer:
         while not self.stopping:
             await asyncio.sleep(self._rng.uniform(0.02, 0.2))
             await self._act(client)
+        self.quiet.set()
         await self._finish.wait()
         await client.close()
 

@@ -8,6 +8,7 @@ to the oracles.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections import Counter
 from typing import Any, Final
@@ -160,6 +161,9 @@ class World(Fleet):
         await asyncio.wait(people)
         for task in people:
             task.result()
+        with contextlib.suppress(TimeoutError):  # one that has failed is judged at the end
+            async with asyncio.timeout(_DRAIN_S):
+                await self.customer.quiet.wait()
         await asyncio.sleep(_SETTLE_S)
         self.target = self.broker.partition(TRADING_COMMANDS, PARTITION).end
 
