@@ -31,15 +31,19 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from bench.scenario.mark import commit
 
-from tradecore.testing.results import Result, append_results, machine, summarise
-from tradecore_shells.admin.topics import create_topics, plan_topics
-from tradecore_shells.plumbing.clock import SystemClock
-from tradecore_shells.plumbing.filelog import FileLog
-from tradecore_shells.plumbing.logclient import LogClient
-from tradecore_shells.plumbing.logserver import LogServer
-from tradecore_shells.plumbing.ports import EXECUTIONS, Log
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "src"), str(ROOT / "shells")]
+
+from bench.scenario.mark import commit  # noqa: E402
+
+from tradecore.testing.results import Result, append_results, machine, summarise  # noqa: E402
+from tradecore_shells.admin.topics import create_topics, plan_topics  # noqa: E402
+from tradecore_shells.plumbing.clock import SystemClock  # noqa: E402
+from tradecore_shells.plumbing.filelog import FileLog  # noqa: E402
+from tradecore_shells.plumbing.logclient import LogClient  # noqa: E402
+from tradecore_shells.plumbing.logserver import LogServer  # noqa: E402
+from tradecore_shells.plumbing.ports import EXECUTIONS, Log  # noqa: E402
 
 HEAD_BYTES, FRAME_BYTES = 48, 64
 SINGLE_FRAMES = 4
