@@ -65,8 +65,8 @@ cdef inline uint16_t check_filters(
             notional = cash
         elif at:
             notional = mul128(at, order_qty)
-            if notional >> 62 == 0:
-                notional *= b.spec.multiplier  # both below 2^62; above, the rule holds already
+            if notional >> 63 == 0:
+                notional *= b.spec.multiplier  # at most 2^62; what is 2^63 or more passes any minimum already
         else:
             notional = b.spec.min_notional
         if notional < b.spec.min_notional:
