@@ -221,7 +221,7 @@ def decode(
     """
     try:
         envelope = _DECODER.decode(cast("bytes", message))
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         # ValidationError included. msgspec's text may quote the path but never the payload.
         raise FrameError(f"not an envelope: {error}", file, offset) from None
     if envelope.schema > SCHEMA:

@@ -24,7 +24,7 @@ def load_catalog(path: Path | str) -> Catalog:
         specs = msgspec.json.decode(Path(path).read_bytes(), type=list[InstrumentSpec])
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}; [catalog] file is needed") from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not a list of instruments: {error}") from None
     return Catalog(specs)
 

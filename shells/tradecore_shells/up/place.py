@@ -58,7 +58,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
             ) from None
         try:
             found = msgspec.json.decode(data, type=cls)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path}: {error}") from None
         if found.format != FORMAT:
             raise ConfigError(

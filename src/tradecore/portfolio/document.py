@@ -150,7 +150,7 @@ def decode_document(data: BytesLike) -> PortfolioDocument:
     """Read a value of the cache; DataError when it is no such document."""
     try:
         return _PORTFOLIO.decode(bytes(data))
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DataError(f"not a portfolio document: {error}") from None
 
 

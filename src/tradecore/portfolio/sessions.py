@@ -102,7 +102,7 @@ def decode_user_event(payload: BytesLike) -> UserEvent:
     """Read a message; DataError when it is none."""
     try:
         event: UserEvent = _DECODER.decode(cast("bytes", payload))
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DataError(f"not a user event: {error}") from None
     return event
 

@@ -195,5 +195,5 @@ def _decode(metadata: Any, kind: Any, name: str) -> Any:
         raise DataError("an Arrow file, but not an event file: no tradecore metadata", name)
     try:
         return msgspec.json.decode(metadata[_KEY], type=kind)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DataError(f"the tradecore metadata are damaged: {error}", name) from error

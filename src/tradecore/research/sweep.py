@@ -174,7 +174,7 @@ def _resume(log: Path, head: _Head) -> dict[int, _Line]:
                 "remove it to begin again"
             )
         found = [msgspec.json.decode(line, type=_Line) for line in lines[1:]]
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DataError(f"damaged: {error}", str(log)) from error
     if len(whole) < len(data):
         os.truncate(log, len(whole))
