@@ -153,15 +153,20 @@ class Chaos:
             found[path] = info.in_seq
         return found
 
+    def durable(self, disk: Disk) -> dict[Path, int]:
+        """Return the intact snapshots that were acknowledged: not one whose sync has failed."""
+        intact = self.intact(disk)
+        return {path: intact[path] for path in intact if path in disk.acknowledged}
+
     async def _forget(self) -> bool:
         """Drop what lies before the oldest snapshot that each machine keeps, as an operator may."""
-        kept = [self.intact(disk) for disk in self._world.disks]
+        kept = [self.durable(disk) for disk in self._world.disks]
         if any(len(snapshots) < 2 for snapshots in kept):
             return False
         floor = min(min(snapshots.values()) for snapshots in kept)
         if self._world.risk:
             # Risk reads the commands behind executions again from where its own state ends.
-            saved = self.intact(self._world.risk_disk)
+            saved = self.durable(self._world.risk_disk)
             if len(saved) < 2:
                 return False
             floor = min(floor, self._world.offset_of_execution(min(saved.values()) + 1))

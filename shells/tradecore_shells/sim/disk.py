@@ -58,6 +58,8 @@ class Disk:
     ----------
     torn : int
         Files that a power loss has damaged.
+    acknowledged : set of Path
+        Snapshots of which a program was told that they are durable.
     """
 
     def __init__(self, loop: SimLoop, faults: Faults, seed: int) -> None:
@@ -65,6 +67,7 @@ class Disk:
         self.faults = faults
         self.folders: dict[Path, _Folder] = {}
         self.torn = 0
+        self.acknowledged: set[Path] = set()
         self._rng = random.Random(f"disk-{seed}")
 
     def folder(self, path: Path) -> _Folder:

@@ -42,6 +42,20 @@ CELL_SOURCE: Final = 1 << 28 | PARTITION
 SNAPSHOTS: Final = Path("/snapshots")
 
 
+class _Store(SnapshotStore):
+    """The store of snapshots, with a memory of what it has promised."""
+
+    def __init__(self, source: int, disk: Disk, process: Process) -> None:
+        super().__init__(SNAPSHOTS, source=source, ops=SimFiles(disk, process))
+        self._disk = disk
+
+    def save(self, *args: Any, **named: Any) -> Path:
+        """Write a snapshot and note that it was acknowledged."""
+        path = super().save(*args, **named)
+        self._disk.acknowledged.add(path)
+        return path
+
+
 class Fleet:
     """Machines and nodes of one seed; nothing runs yet.
 
@@ -144,7 +158,7 @@ class Fleet:
         )
 
         def build(process: Process, life: int) -> Any:
-            store = SnapshotStore(SNAPSHOTS, source=CELL_SOURCE, ops=SimFiles(disk, process))
+            store = _Store(CELL_SOURCE, disk, process)
             return TradingService(
                 settings,
                 self.config,
@@ -222,7 +236,6 @@ class Fleet:
         pace = self.rng.choice((1.0, 15.0))
 
         def build(process: Process, life: int) -> Any:
-            files = SimFiles(self.risk_disk, process)
             return RiskService(
                 settings,
                 catalog=CATALOG,
@@ -230,7 +243,7 @@ class Fleet:
                 log=self.connect(process, pace=pace),
                 clock=self.clock(),
                 metrics=NoMetrics(),
-                snapshots=SnapshotStore(SNAPSHOTS, source=risk_source(PARTITION), ops=files),
+                snapshots=_Store(risk_source(PARTITION), self.risk_disk, process),
             )
 
         return Node(name, build, self.risk_disk)
