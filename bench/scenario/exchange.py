@@ -51,6 +51,7 @@ from tradecore_shells.plumbing.ports import (  # noqa: E402
     RetryableError,
 )
 
+FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 WINDOW = 32
 SETUP_BATCH = 2_048
 
@@ -64,13 +65,14 @@ class Heard:
         self._offset = offset
         self.answered = -1  # input offset
         self.events = 0
-        self.waiting: deque[tuple[int, float, int]] = deque()  # offset, due, commands
+        self.waiting: deque[tuple[int, FloatArray]] = deque()  # offset, when each order was due
         self.latency = Histogram()
         self.moved = asyncio.Event()
         self.task = asyncio.create_task(self.run())
 
     async def run(self) -> None:
-        clock = asyncio.get_running_loop().time
+        """Read until cancelled."""
+        clock = time.monotonic  # the loop's own has steps of a millisecond
         while True:
             records = await self._log.fetch(
                 EXECUTIONS, 0, self._offset, max_bytes=8 << 20, wait_s=0.5
@@ -82,11 +84,15 @@ class Heard:
                     self.answered = batch.in_offset
                     self.events += len(batch.events)
             while self.waiting and self.waiting[0][0] <= self.answered:
-                _, due, count = self.waiting.popleft()
-                self.latency.record(np.full(count, (now - due) * 1e9, np.int64))
+                self.record(now, self.waiting.popleft()[1])
             self.moved.set()
 
+    def record(self, now: float, due: FloatArray) -> None:
+        """Orders that were due then are answered now."""
+        self.latency.record(((now - due) * 1e9).astype(np.int64))
+
     async def until(self, offset: int) -> None:
+        """Wait for the answer to an input record."""
         while self.answered < offset:
             await self.next()
 
@@ -132,6 +138,7 @@ class Exchange:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def stop(self) -> None:
+        """Drain it."""
         self.process.terminate()
         self.process.wait(60)
         self._errors.close()
@@ -194,33 +201,33 @@ async def sustained(log: Log, heard: Heard, payloads: list[bytes], commands: int
 
 
 async def open_loop(
-    log: Log, heard: Heard, frames: Any, rate: int, seconds: float, gap_s: float = 0.0005
+    log: Log, heard: Heard, frames: Any, rate: int, seconds: float, gap_s: float = 0.001
 ) -> tuple[int, Histogram]:
     """Send at a rate; return orders sent and the histogram."""
     heard.latency = Histogram()
-    loop = asyncio.get_running_loop()
-    start = loop.time()
+    clock = time.monotonic
+    start = clock()
     sent = 0
     goal = min(int(rate * seconds), len(frames))
     tasks: set[asyncio.Task[None]] = set()
 
-    async def send(part: Any, due: float) -> None:
+    async def send(part: Any, due: FloatArray) -> None:
         payload = encode(seal(part, source=0, first_seq=1))
         offset = await log.append(TRADING_COMMANDS, 0, [payload])
         if offset <= heard.answered:
-            heard.latency.record(np.full(len(part), (loop.time() - due) * 1e9, np.int64))
+            heard.record(clock(), due)
         else:
             # Appends of one sender finish in their order.
-            heard.waiting.append((offset, due, len(part)))
+            heard.waiting.append((offset, due))
 
     while sent < goal:
-        due = min(int((loop.time() - start) * rate) + 1, goal)
-        if due > sent:
-            # The first of them is due earlier than the last: all are charged from the first.
-            task = asyncio.create_task(send(frames[sent:due], start + sent / rate))
+        ready = min(int((clock() - start) * rate) + 1, goal)
+        if ready > sent:
+            due = start + np.arange(sent, ready) / rate
+            task = asyncio.create_task(send(frames[sent:ready], due))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
-            sent = due
+            sent = ready
         await asyncio.sleep(gap_s)
     while tasks:
         await asyncio.gather(*tasks)

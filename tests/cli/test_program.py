@@ -173,9 +173,14 @@ def test_interrupt_from_the_terminal_ends_cleanly() -> None:
         "--seconds",
         "90000",
     ]
-    running = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1
-    )
+    # A shell starts background jobs with SIGINT ignored, and children inherit that.
+    ours = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        running = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1
+        )
+    finally:
+        signal.signal(signal.SIGINT, ours)
     assert running.stdout is not None
     assert running.stdout.readline().startswith("tradecore demo")  # it has begun
     running.send_signal(signal.SIGINT)

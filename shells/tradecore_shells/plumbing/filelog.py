@@ -9,8 +9,9 @@ fdatasync, in a thread of its own; there is never more than one such call for a 
 event loop never waits for the disk. So the wait of an append is at most two of these calls, and
 the throughput does not depend on how small the appends are.
 
-Reading hands out views into mapped segments (`tradecore.storage.LogReader`) on the event loop.
-Cold pages are read there too: a reader that is far behind shares the loop with everybody else.
+The newest records stay in memory, so readers that keep up are served without a look at the files.
+Others get views into mapped segments (`tradecore.storage.LogReader`), on the event loop. Cold pages
+are read there too: a reader that is far behind shares the loop with everybody else.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ __all__ = ["MAX_RECORD_BYTES", "FileLog", "check_place"]
 MAX_RECORD_BYTES: Final = (1 << 26) + (1 << 16)
 """Largest record that is taken: the largest envelope (64 MiB of frames) and then some."""
 
+_RECENT_BYTES: Final = 2 << 20  # kept of a partition in memory; twice that at most
+_RECENT_GROUP: Final = 1 << 17  # a larger group is not kept
 _TOPIC: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 _MAX_PARTITION: Final = 9999
 
@@ -205,6 +208,7 @@ class _Partition:
         self._journal: FileJournal
         self._reader: LogReader
         self._last_ts = 0
+        self._recent = _Recent()
         self.end = 0
 
     # ------------------------------------------------------------------------------- opening
@@ -257,7 +261,8 @@ class _Partition:
             while self._queue:
                 group = self._next_group()
                 payloads = [payload for each, _ in group for payload in each]
-                offset = await loop.run_in_executor(self._threads, self._commit, payloads)
+                offset, ts_ns = await loop.run_in_executor(self._threads, self._commit, payloads)
+                self._recent.add(offset, ts_ns, payloads)
                 self.end = offset + len(payloads)
                 for each, done in group:
                     if not done.done():
@@ -283,14 +288,14 @@ class _Partition:
             size += sum(payload.nbytes for payload in group[-1][0])
         return group
 
-    def _commit(self, payloads: list[memoryview]) -> int:
-        """Make records durable, in a thread; return the offset of the first."""
+    def _commit(self, payloads: list[memoryview]) -> tuple[int, int]:
+        """Make records durable, in a thread; return the offset of the first and their time."""
         journal = self._journal
-        self._last_ts = max(self._last_ts, self._clock.now_ns())
+        self._last_ts = ts_ns = max(self._last_ts, self._clock.now_ns())
         offset = journal.next_seq - 1
-        journal.append_payloads(payloads, self._last_ts)
+        journal.append_payloads(payloads, ts_ns)
         journal.commit()
-        return offset
+        return offset, ts_ns
 
     # -------------------------------------------------------------------------------- reading
     @property
@@ -322,6 +327,8 @@ class _Partition:
                 f"{self.start}..{self.end}: records were truncated or dropped; restore the log, or "
                 "start from a newer snapshot"
             )
+        if (recent := self._recent.read(offset, max_bytes)) is not None:
+            return recent
         try:
             found = self._reader.read(offset + 1, end_seq=self.end + 1, max_bytes=max_bytes)
         except (JournalError, OSError) as error:
@@ -352,6 +359,53 @@ class _Partition:
             except FatalError:
                 return
             self._journal.abandon()
+
+
+class _Recent:
+    """The newest records of a partition, in memory: readers that keep up never touch the files.
+
+    Whatever is here has been committed by this process; other records are read from the files. So
+    is a group of large ones: entering it there costs less than the copy here.
+    """
+
+    def __init__(self) -> None:
+        self._records: list[Record] = []
+        self._bytes = 0
+
+    def add(self, offset: int, ts_ns: int, payloads: list[memoryview]) -> None:
+        """Take a copy of a group; forget the oldest beyond twice `_RECENT_BYTES`."""
+        size = sum(payload.nbytes for payload in payloads)
+        if size > _RECENT_GROUP:
+            self._records.clear()
+            self._bytes = 0
+            return
+        copy = memoryview(b"".join(payloads))
+        end = 0
+        for number, payload in enumerate(payloads):
+            begin, end = end, end + payload.nbytes
+            self._records.append(Record(offset + number, ts_ns, copy[begin:end]))
+        self._bytes += size
+        if self._bytes > 2 * _RECENT_BYTES:
+            # Half of it at once, so that forgetting costs nothing a record.
+            gone = 0
+            while self._bytes > _RECENT_BYTES:
+                self._bytes -= self._records[gone].payload.nbytes
+                gone += 1
+            del self._records[:gone]
+
+    def read(self, offset: int, max_bytes: int) -> list[Record] | None:
+        """Return records from an offset on as `Log.fetch` does; None where it is not here."""
+        first = offset - self._records[0].offset if self._records else -1
+        if first < 0 or first >= len(self._records):
+            return None
+        room = max_bytes
+        end = first
+        while end < len(self._records):
+            room -= self._records[end].payload.nbytes
+            if room < 0 and end > first:
+                break
+            end += 1
+        return self._records[first:end]
 
 
 def _newest_time(reader: LogReader, next_seq: int) -> int:

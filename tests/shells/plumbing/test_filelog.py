@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from tradecore.journal import verify
-from tradecore.storage import FileOps, read_segments
+from tradecore.storage import FileOps, LogReader, read_segments
+from tradecore_shells.plumbing import filelog
 from tradecore_shells.plumbing.filelog import MAX_RECORD_BYTES, FileLog
 from tradecore_shells.plumbing.logserver import LogServer
 from tradecore_shells.plumbing.ports import FatalError
@@ -98,6 +99,36 @@ def test_filelog_group_is_bounded_but_for_one_append(tmp_path: Path) -> None:
         ]
         assert max(sizes[:-1]) <= 12_000
         assert sizes[-1] > 150_000
+
+    play(main)
+
+
+def test_filelog_reads_the_same_from_memory_and_from_the_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Small limits, so that records are forgotten and large groups pass by what is remembered."""
+    monkeypatch.setattr(filelog, "_RECENT_BYTES", 300)
+    monkeypatch.setattr(filelog, "_RECENT_GROUP", 90)
+    sizes = random.Random(5)
+
+    async def main() -> None:
+        log = FileLog(tmp_path, StepClock(7, 8, 9))
+        for number in range(60):
+            group = [bytes([number]) * sizes.randrange(1, 40) for _ in range(1 + number % 4)]
+            await log.append("t", 0, group)
+        end = (await log.bounds("t", 0)).end
+        fresh = LogReader(tmp_path / "t-0")
+        from_memory = 0
+        for offset in range(end):
+            from_memory += log._partitions["t", 0]._recent.read(offset, 1) is not None
+            for most in (0, 1, 60, 61, 1 << 20):
+                files = fresh.read(offset + 1, end_seq=end + 1, max_bytes=most)
+                found = await log.fetch("t", 0, offset, max_bytes=most, wait_s=0)
+                seen = [(each.offset, each.ts_ns, bytes(each.payload)) for each in found]
+                wanted = [(each.seq - 1, each.ts_ns, bytes(each.payload)) for each in files]
+                assert seen == wanted
+        assert 0 < from_memory < end
+        await log.close()
 
     play(main)
 
