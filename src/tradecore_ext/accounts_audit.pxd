@@ -270,6 +270,10 @@ cdef inline bint audit_group_position(Engine* e, uint32_t slot, AuditResult* r) 
         n = p.inst_next
     return (
         broken(r, group_find(e, g.group_id, g.instrument_id) == slot, AA_SUMS, g.group_id, slot, g.instrument_id)
+        or broken(
+            r, g.group_id != 0 or e.book[g.instrument_id].firm_sums in (0, slot + 1), AA_SUMS, 0, slot,
+            e.book[g.instrument_id].firm_sums
+        )
         or broken(r, g.qty == lots, AA_SUMS, g.group_id, clip(g.qty), clip(lots))
         or broken(r, g.open_buy == buy, AA_SUMS, g.group_id, clip(g.open_buy), clip(buy))
         or broken(r, g.open_sell == sell, AA_SUMS, g.group_id, clip(g.open_sell), clip(sell))

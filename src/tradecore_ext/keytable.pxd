@@ -158,3 +158,22 @@ cdef inline uint32_t group_get(Engine* e, uint32_t group_id, uint32_t instrument
     e.group_position[slot].instrument_id = instrument_id
     table_insert(&e.group_positions, pair_hash(e, group_id, instrument_id), slot)
     return slot
+
+
+cdef inline uint32_t firm_find(Engine* e, uint32_t instrument_id) noexcept nogil:
+    """group_find for the firm; the book remembers the slot."""
+    cdef uint32_t known = e.book[instrument_id].firm_sums
+    if likely(known != 0):
+        return known - 1
+    return group_find(e, 0, instrument_id)
+
+
+cdef inline uint32_t firm_get(Engine* e, uint32_t instrument_id) noexcept nogil:
+    """group_get for the firm; the book remembers the slot."""
+    cdef uint32_t slot
+    if likely(e.book[instrument_id].firm_sums != 0):
+        return e.book[instrument_id].firm_sums - 1
+    slot = group_get(e, 0, instrument_id)
+    if slot != NIL:
+        e.book[instrument_id].firm_sums = slot + 1
+    return slot

@@ -5,8 +5,8 @@ limit themselves, or while a group or the firm has one.
 """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from tradecore_ext.keytable cimport group_find
-from tradecore_ext.mathx cimport I64_MAX, PPM, int128, uint128
+from tradecore_ext.keytable cimport firm_find, group_find
+from tradecore_ext.mathx cimport I64_MAX, PPM, int128, likely, uint128, unlikely
 from tradecore_ext.state cimport NIL, Book, Bucket, Engine, GroupPosition, Limits, Position, RiskNode, Rules
 from tradecore_ext.types cimport (
     TC_LIM_COLLAR,
@@ -122,7 +122,7 @@ cdef inline void limits_consume(Engine* e, const Ask* q) noexcept nogil:
     cdef int i
     levels_of(e, q.account_id, &v)
     for i in range(3):
-        if v.node[i] != NULL and v.node[i].limited & (TC_LIM_RATE | TC_LIM_DUPLICATE):
+        if unlikely(v.node[i] != NULL and v.node[i].limited & (TC_LIM_RATE | TC_LIM_DUPLICATE)):
             consume_one(e, v.rules[i], v.node[i].limited, q)
 
 
@@ -140,62 +140,11 @@ cdef inline int128 position_reach(
         if p != NULL:
             have = <int128>p.qty + p.open_buy if q.side == TC_SIDE_BUY else <int128>p.open_sell - p.qty
     else:
-        slot = group_find(e, group_id if level == 1 else 0, q.instrument_id)
+        slot = group_find(e, group_id, q.instrument_id) if level == 1 else firm_find(e, q.instrument_id)
         if slot != NIL:
             g = e.group_position + slot
             have = g.qty + g.open_buy if q.side == TC_SIDE_BUY else g.open_sell - g.qty
     return have - q.old_lots + q.lots
-
-
-cdef inline uint16_t limits_check(
-    Engine* e, const Ask* q, const Position* p, int64_t* observed, int64_t* limit, uint8_t* scope
-) noexcept nogil:
-    """Checks 6 to 13, each over account, group, firm. Changes nothing. O(1)."""
-    cdef Level3 v
-    cdef uint32_t on[3]
-    cdef uint32_t all_on = 0
-    cdef int i
-    levels_of(e, q.account_id, &v)
-    for i in range(3):
-        on[i] = 0 if v.node[i] == NULL else v.node[i].limited
-        all_on |= on[i]
-    if all_on == 0:
-        return 0
-    for i in range(3):
-        scope[0] = i + 1
-        if on[i] & TC_LIM_ORDER_QTY and q.lots > v.rules[i].limits.max_order_qty:
-            observed[0] = q.lots
-            limit[0] = v.rules[i].limits.max_order_qty
-            return SK_LIMIT_ORDER_QTY
-    for i in range(3):
-        scope[0] = i + 1
-        if on[i] & TC_LIM_ORDER_NOTIONAL and q.value > v.rules[i].limits.max_order_notional:
-            observed[0] = clip(q.value)
-            limit[0] = v.rules[i].limits.max_order_notional
-            return SK_LIMIT_ORDER_NOTIONAL
-    if all_on & TC_LIM_COLLAR and q.px > 0:
-        for i in range(3):
-            scope[0] = i + 1
-            if on[i] & TC_LIM_COLLAR and outside_collar(q, v.rules[i].limits.collar_ppm, limit):
-                observed[0] = q.px
-                return SK_COLLAR
-    if all_on & TC_LIM_DUPLICATE and not q.replace:
-        for i in range(3):
-            scope[0] = i + 1
-            if on[i] & TC_LIM_DUPLICATE and identical(
-                &v.rules[i].bucket, q, v.rules[i].limits.duplicate_window_ns, e.now
-            ) and v.rules[i].bucket.dup_seen >= v.rules[i].limits.duplicate_count:
-                observed[0] = <int64_t>v.rules[i].bucket.dup_seen + 1
-                limit[0] = v.rules[i].limits.duplicate_count
-                return SK_DUPLICATE_WINDOW
-    if all_on & TC_LIM_RATE:
-        for i in range(3):
-            scope[0] = i + 1
-            if on[i] & TC_LIM_RATE and tokens_now(v.rules[i], e.now) < MESSAGE:
-                observed[0] = <int64_t>tokens_now(v.rules[i], e.now)
-                limit[0] = MESSAGE
-                return SK_MESSAGE_RATE
-    return check_sums(e, q, p, &v, on, all_on, observed, limit, scope)
 
 
 cdef inline bint outside_collar(const Ask* q, uint32_t collar_ppm, int64_t* bound) noexcept nogil:
@@ -212,38 +161,104 @@ cdef inline bint outside_collar(const Ask* q, uint32_t collar_ppm, int64_t* boun
     return q.px < ref - width
 
 
-cdef inline uint16_t check_sums(
-    Engine* e, const Ask* q, const Position* p, const Level3* v, const uint32_t* on, uint32_t all_on,
-    int64_t* observed, int64_t* limit, uint8_t* scope
+cdef inline bint exceeds(
+    Engine* e, const Ask* q, const Position* p, const Level3* v, int i, uint32_t check, int64_t* observed, int64_t* limit
 ) noexcept nogil:
-    """Checks 11 to 13: what is already working counts."""
+    """Whether an order breaks one limit, switched on, of one level; what an event then shows. For one constant check the
+    compiler keeps one branch of this."""
+    cdef Limits* l = &v.rules[i].limits
     cdef int128 x
-    cdef int i
-    cdef uint32_t group_id = e.account[q.account_id].group_id
-    if all_on & TC_LIM_OPEN_ORDERS and not q.replace:
+    cdef int128 most
+    if check == TC_LIM_COLLAR:
+        observed[0] = q.px
+        return q.px > 0 and outside_collar(q, l.collar_ppm, limit)
+    if check == TC_LIM_ORDER_QTY:
+        x = q.lots
+        most = l.max_order_qty
+    elif check == TC_LIM_ORDER_NOTIONAL:
+        x = q.value
+        most = l.max_order_notional
+    elif check == TC_LIM_DUPLICATE:
+        if q.replace or not identical(&v.rules[i].bucket, q, l.duplicate_window_ns, e.now):
+            return False
+        x = <int64_t>v.rules[i].bucket.dup_seen + 1
+        most = l.duplicate_count
+    elif check == TC_LIM_RATE:
+        observed[0] = <int64_t>tokens_now(v.rules[i], e.now)
+        limit[0] = MESSAGE
+        return observed[0] < MESSAGE
+    elif check == TC_LIM_OPEN_ORDERS:
+        if q.replace:
+            return False
+        x = <int64_t>v.node[i].open_orders + 1
+        most = l.max_open_orders
+    elif check == TC_LIM_POSITION:
+        x = position_reach(e, q, i, p, e.account[q.account_id].group_id)
+        most = l.max_position_qty
+    else:
+        x = v.node[i].gross_notional - q.old_gross + q.value
+        most = l.max_gross_notional
+    observed[0] = clip(x)
+    limit[0] = clip(most)
+    return x > most
+
+
+cdef inline bint level_allows(
+    Engine* e, const Ask* q, const Position* p, const Level3* v, int i, uint32_t on
+) noexcept nogil:
+    """Whether no limit of one level refuses."""
+    cdef int64_t observed, limit
+    return not (
+        (on & TC_LIM_ORDER_QTY and exceeds(e, q, p, v, i, TC_LIM_ORDER_QTY, &observed, &limit))
+        or (on & TC_LIM_ORDER_NOTIONAL and exceeds(e, q, p, v, i, TC_LIM_ORDER_NOTIONAL, &observed, &limit))
+        or (on & TC_LIM_COLLAR and exceeds(e, q, p, v, i, TC_LIM_COLLAR, &observed, &limit))
+        or (on & TC_LIM_DUPLICATE and exceeds(e, q, p, v, i, TC_LIM_DUPLICATE, &observed, &limit))
+        or (on & TC_LIM_RATE and exceeds(e, q, p, v, i, TC_LIM_RATE, &observed, &limit))
+        or (on & TC_LIM_OPEN_ORDERS and exceeds(e, q, p, v, i, TC_LIM_OPEN_ORDERS, &observed, &limit))
+        or (on & TC_LIM_POSITION and exceeds(e, q, p, v, i, TC_LIM_POSITION, &observed, &limit))
+        or (on & TC_LIM_GROSS_NOTIONAL and exceeds(e, q, p, v, i, TC_LIM_GROSS_NOTIONAL, &observed, &limit))
+    )
+
+
+cdef inline uint16_t first_refusal(
+    Engine* e, const Ask* q, const Position* p, const Level3* v, int64_t* observed, int64_t* limit, uint8_t* scope
+) noexcept nogil:
+    """Checks 6 to 13 in their order, each over account, group, firm: the status of the first that refuses."""
+    cdef uint32_t[8] checks = [
+        TC_LIM_ORDER_QTY, TC_LIM_ORDER_NOTIONAL, TC_LIM_COLLAR, TC_LIM_DUPLICATE,
+        TC_LIM_RATE, TC_LIM_OPEN_ORDERS, TC_LIM_POSITION, TC_LIM_GROSS_NOTIONAL,
+    ]
+    cdef uint16_t[8] statuses = [
+        SK_LIMIT_ORDER_QTY, SK_LIMIT_ORDER_NOTIONAL, SK_COLLAR, SK_DUPLICATE_WINDOW,
+        SK_MESSAGE_RATE, SK_LIMIT_OPEN_ORDERS, SK_LIMIT_POSITION, SK_LIMIT_GROSS_NOTIONAL,
+    ]
+    cdef int i, k
+    for k in range(8):
         for i in range(3):
             scope[0] = i + 1
-            if on[i] & TC_LIM_OPEN_ORDERS and <int64_t>v.node[i].open_orders + 1 > v.rules[i].limits.max_open_orders:
-                observed[0] = <int64_t>v.node[i].open_orders + 1
-                limit[0] = v.rules[i].limits.max_open_orders
-                return SK_LIMIT_OPEN_ORDERS
-    if all_on & TC_LIM_POSITION:
-        for i in range(3):
-            scope[0] = i + 1
-            if on[i] & TC_LIM_POSITION:
-                x = position_reach(e, q, i, p, group_id)
-                if x > v.rules[i].limits.max_position_qty:
-                    observed[0] = clip(x)
-                    limit[0] = v.rules[i].limits.max_position_qty
-                    return SK_LIMIT_POSITION
-    if all_on & TC_LIM_GROSS_NOTIONAL:
-        for i in range(3):
-            scope[0] = i + 1
-            if on[i] & TC_LIM_GROSS_NOTIONAL:
-                x = v.node[i].gross_notional - q.old_gross + q.value
-                if x > v.rules[i].limits.max_gross_notional:
-                    observed[0] = clip(x)
-                    limit[0] = v.rules[i].limits.max_gross_notional
-                    return SK_LIMIT_GROSS_NOTIONAL
+            if v.node[i] != NULL and v.node[i].limited & checks[k] and exceeds(
+                e, q, p, v, i, checks[k], observed, limit
+            ):
+                return statuses[k]
     scope[0] = 0
     return 0
+
+
+cdef inline uint16_t limits_check(
+    Engine* e, const Ask* q, const Position* p, int64_t* observed, int64_t* limit, uint8_t* scope
+) noexcept nogil:
+    """Checks 6 to 13, each over account, group, firm. Changes nothing. O(1).
+
+    Which check refuses is only asked for when one of them does: until then the order of the checks does not matter,
+    and a level without limits costs one question."""
+    cdef Level3 v
+    cdef int i
+    cdef bint allowed = True
+    levels_of(e, q.account_id, &v)
+    for i in range(3):
+        if v.node[i] != NULL and v.node[i].limited and not level_allows(e, q, p, &v, i, v.node[i].limited):
+            allowed = False
+    if likely(allowed):
+        scope[0] = 0
+        return 0
+    return first_refusal(e, q, p, &v, observed, limit, scope)

@@ -122,7 +122,7 @@ cdef struct Ladder:
     uint32_t far_first       # leftmost far page
     uint32_t n_levels
     uint32_t book            # instrument_id
-    uint32_t far_ops         # far pages made since the window moved
+    uint32_t far_ops         # weighted count of what was done outside of the window since it moved
     uint32_t window[64]      # pages of the window, NIL where never used; empty ones stay
 
 cdef struct Timer:
@@ -164,7 +164,7 @@ cdef struct Book:
     uint16_t trip_status     # breaker tripped by the taker in flight, 0 none
     uint8_t reserved[4]
     uint32_t pending_trailing  # trailing stops among the pending list members
-    uint32_t reserved1
+    uint32_t firm_sums       # slot + 1 of the firm's GroupPosition of the instrument, 0 not looked up yet
     int64_t quiet_lo         # prints strictly between the two are of no interest to any trailing stop
     int64_t quiet_hi
     uint64_t reserved2[5]    # every book begins on a line of its own

@@ -8,7 +8,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from tradecore_ext.emit cimport order_px
-from tradecore_ext.keytable cimport group_get
+from tradecore_ext.keytable cimport firm_get, group_get
 from tradecore_ext.mathx cimport int128
 from tradecore_ext.state cimport NIL, OF_CASH, Engine, GroupPosition, Order, Position, RiskNode
 
@@ -44,6 +44,8 @@ cdef inline void rebuild_positions(Engine* e) noexcept nogil:
     memset(e.group_position, 0, e.n_group_positions * sizeof(GroupPosition))
     e.group_positions.used = 0
     e.n_group_positions = 0
+    for i in range(e.max_instruments):
+        e.book[i].firm_sums = 0
     for i in range(e.n_positions):
         p = e.position + i
         if p.qty or p.open_buy or p.open_sell:
@@ -57,7 +59,7 @@ cdef inline bint add_change(
 ) noexcept nogil:
     """Add a change; True where the arena was full of sums that nobody belongs to any more (accounts had changed
     their group): then everything has been added up afresh, this change included."""
-    cdef uint32_t slot = group_get(e, group_id, instrument_id)
+    cdef uint32_t slot = group_get(e, group_id, instrument_id) if group_id else firm_get(e, instrument_id)
     cdef GroupPosition* g
     if slot == NIL:
         rebuild_positions(e)
