@@ -5,7 +5,8 @@ of 64 pages (4,096 prices) lies around the touch, with one word that says which 
 finding, inserting, erasing and the next price are a few bit operations, and nothing is allocated or freed.
 Pages outside hang in a threaded AVL tree by key, so prices 1 and 2^40 in one book, or a million levels, cost
 O(log pages) and no command pays for a reorganisation: the window moves at once when the side is empty, otherwise
-after 16,384 far pages, which then cost 64 tree steps once.
+after 16,384 far pages, or after the best price was made outside of it 64 times (a first order at a wild price had
+drawn it there); a move costs 64 tree steps.
 
 Ranks: smaller is better; rank = px (asks, UP stops) or -px (bids, DOWN stops).
 """
@@ -29,7 +30,8 @@ from tradecore_ext.state cimport (
 
 
 cdef enum:
-    MOVE_AFTER = 16384   # far pages made since the window last moved
+    MOVE_AFTER = 16384   # far_ops at which the window moves
+    FAR_BEST = 256       # far_ops of a new best price outside of the window; a far page made counts 1
 
 
 cdef inline int64_t rank_of(int which, int64_t px) noexcept nogil:
@@ -306,6 +308,13 @@ cdef inline uint32_t page_find(const Engine* e, const Ladder* s, int64_t key) no
     return far_find(e, s, key)
 
 
+cdef inline void far_use(Engine* e, Ladder* s, uint32_t weight) noexcept nogil:
+    """Something was done outside of the window; when there has been enough of it, the window goes to the touch."""
+    s.far_ops += weight
+    if s.far_ops >= MOVE_AFTER:
+        window_move(e, s, (s.best >> 6) - WINDOW // 4)
+
+
 cdef inline uint32_t page_make(Engine* e, Ladder* s, int64_t key) noexcept nogil:
     """New empty page for a key that has none."""
     cdef uint32_t pg
@@ -317,9 +326,7 @@ cdef inline uint32_t page_make(Engine* e, Ladder* s, int64_t key) noexcept nogil
             if pg != NIL:
                 return pg
         else:
-            s.far_ops += 1
-            if s.far_ops >= MOVE_AFTER:
-                window_move(e, s, (s.best >> 6) - WINDOW // 4)
+            far_use(e, s, 1)
     pg = page_alloc(e)
     e.page[pg].bits = 0
     if in_window(s, key):
@@ -384,6 +391,8 @@ cdef inline uint32_t ladder_get(Engine* e, Ladder* s, int64_t rank, int64_t px) 
     if rank < s.best:
         s.best = rank
         s.best_level = lv
+        if unlikely(not in_window(s, key)):
+            far_use(e, s, FAR_BEST)
     return lv
 
 
