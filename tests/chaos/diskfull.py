@@ -29,7 +29,9 @@ from tradecore_shells.up.venue import cell_config, genesis
 
 __all__ = ["fill_disks"]
 
-_SIZE_MB = 48
+_SIZE_MB = 96
+# Appends before the filler: counted, not timed, or a fast machine fills the disk by itself.
+_APPENDS = (50, 600)
 
 
 def fill_disks(folder: Path, seed: int, times: int) -> tuple[int, list[str]]:
@@ -68,8 +70,8 @@ def _start(place: Path, log: Path) -> ProcessRef:
     )
 
 
-async def _send(address: str, seconds: float, filler: Path | None) -> list[tuple[int, bytes]]:
-    """Append until the log refuses (or for a time); return what was acknowledged."""
+async def _send(address: str, appends: int, filler: Path) -> list[tuple[int, bytes]]:
+    """Append, fill the disk, append until the log refuses; return what was acknowledged."""
     log = open_log(address)
     acknowledged: list[tuple[int, bytes]] = []
     deadline = time.monotonic() + 30.0
@@ -98,9 +100,8 @@ async def _send(address: str, seconds: float, filler: Path | None) -> list[tuple
             payload = payloads.pop(0)
             offset = await log.append(TRADING_COMMANDS, 0, [payload])
             acknowledged.append((offset, payload))
-            if filler is not None and time.monotonic() > begin + seconds:
+            if len(acknowledged) == appends:
                 _fill(filler)
-                filler = None
     except (FatalError, RetryableError):
         pass
     finally:
@@ -109,21 +110,19 @@ async def _send(address: str, seconds: float, filler: Path | None) -> list[tuple
 
 
 def _fill(path: Path) -> None:
-    """Take all room that is left."""
-    with path.open("wb") as stream:
-        block = bytes(1 << 16)
-        try:
-            while True:
-                stream.write(block)
-                stream.flush()
-        except OSError:
-            return
+    """Take all room that is left, to the last byte."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        while True:
+            os.write(fd, bytes(1 << 16))
+    except OSError:
+        os.close(fd)
 
 
 def _once(place: Path, log: Path, rng: random.Random) -> list[str]:
     address = f"unix:{log.parent}/{log.stem}.sock"
     process = _start(place, log)
-    acknowledged = asyncio.run(_send(address, rng.uniform(0.3, 1.5), place / "filler"))
+    acknowledged = asyncio.run(_send(address, rng.randint(*_APPENDS), place / "filler"))
     wrong = []
     if not process.wait(30.0):
         wrong.append(f"{place.name}: still running on a full disk")
