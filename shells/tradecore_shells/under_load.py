@@ -32,6 +32,7 @@ __all__ = ["Stored", "UnderLoad", "running", "whole_commands"]
 _PATIENCE_NS: Final = 60_000_000_000
 _STOP_S: Final = 30.0
 _SETUP_BATCH: Final = 4_096
+_ENVELOPE: Final = 16_384  # frames of one envelope, or little more
 _IN_FLIGHT: Final = 4  # appends that are under way; what comes meanwhile shares the next envelope
 _SOURCE: Final = 3 << 28 | 1  # a client that numbers its envelopes
 _LOOK_S: Final = 0.001
@@ -118,7 +119,7 @@ class UnderLoad:
         self._stored = stored
         self._sizes: deque[int] = deque()  # frames of each envelope that is not answered
         self._heard: deque[tuple[int, int]] = deque()  # (seq behind the answer, finished by then)
-        self._waiting: list[Frames] = []
+        self._waiting: deque[Frames] = deque()
         self._appends: set[asyncio.Task[int]] = set()
         self._reading: list[asyncio.Task[None]] = []
         self._next_seq = 1
@@ -178,10 +179,15 @@ class UnderLoad:
         return self._done - self._before
 
     def _flush(self) -> None:
-        envelope = seal(np.concatenate(self._waiting), source=_SOURCE, first_seq=self._next_seq)
+        # All that waits, up to a size that every log takes.
+        part: list[Frames] = []
+        frames = 0
+        while self._waiting and frames < _ENVELOPE:
+            part.append(self._waiting.popleft())
+            frames += len(part[-1])
+        envelope = seal(np.concatenate(part), source=_SOURCE, first_seq=self._next_seq)
         self._next_seq += envelope.count
-        self._sizes.append(envelope.frames.nbytes // 64)
-        self._waiting.clear()
+        self._sizes.append(frames)
         append = self._log.append(TRADING_COMMANDS, self._partition, [encode(envelope)])
         task = self._loop.create_task(append)
         self._appends.add(task)

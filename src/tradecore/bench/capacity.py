@@ -13,12 +13,14 @@ from typing import NamedTuple
 from tradecore.bench import measure, scaling
 from tradecore.bench.saturate import Bench, saturation
 from tradecore.bench.setting import Setting
-from tradecore.bench.targets import find_target, target_names
+from tradecore.bench.targets import find_target, is_own, target_names
 from tradecore.testing.results import Result
 
-__all__ = ["LIMIT_MS", "OWN_TARGETS", "Step", "default_targets", "run", "steps"]
+__all__ = ["LIMIT_MS", "OWN_TARGETS", "SERVICE_LIMIT_MS", "Step", "default_targets", "run", "steps"]
 
 LIMIT_MS = 10.0
+SERVICE_LIMIT_MS = 50.0
+"""A service waits for two disks and three processes; a machine's disk alone stalls for 10 ms."""
 OWN_TARGETS = ("engine", "journal")
 
 
@@ -37,7 +39,7 @@ class Step(NamedTuple):
 def steps(
     setting: Setting,
     *,
-    limit_ms: float = LIMIT_MS,
+    limit_ms: float | None = None,
     targets: Sequence[str] = OWN_TARGETS,
     folder: Path | None = None,
     options: dict[str, str] | None = None,
@@ -50,8 +52,9 @@ def steps(
     ----------
     setting : Setting
         Its `repeats` is used for the coefficients; searches vote, scaling runs as many rounds.
-    limit_ms : float
-        Limit of p99.9 from the scheduled send time.
+    limit_ms : float or None
+        Limit of p99.9 from the scheduled send time. None: `LIMIT_MS` for the targets of this process,
+        `SERVICE_LIMIT_MS` for services.
     targets : sequence of str
         What to saturate, see `tradecore.bench.targets`.
     folder : Path or None
@@ -70,7 +73,7 @@ def steps(
     """
     for name in targets:
         find_target(name)
-    limit_ns = round(limit_ms * 1e6)
+    limit_ns = round((limit_ms or LIMIT_MS) * 1e6)
     found = [
         Step("coefficients: commands", lambda: measure.mixes(setting)),
         Step("coefficients: journal", lambda: measure.log(setting, folder)),
@@ -84,7 +87,7 @@ def steps(
             name,
             commands=min(setting.commands, 1_000_000),
             seconds=0.3 * min(setting.scale, 1.0),
-            limit_ns=limit_ns,
+            limit_ns=limit_ns if is_own(name) else round((limit_ms or SERVICE_LIMIT_MS) * 1e6),
             # Accounts are opened through the log and the database; 1,000 take a second there.
             workload="busy-accounts" if name.endswith("-postgres") else workload,
             folder=folder,

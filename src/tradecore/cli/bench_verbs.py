@@ -36,7 +36,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     capacity = parser.add_argument_group("capacity (measures coefficients, saturation, scaling)")
     capacity.add_argument("--out", metavar="FILE", help="result lines, default capacity.jsonl")
-    capacity.add_argument("--limit-ms", type=float, metavar="MS", help="limit of p99.9, default 10")
+    capacity.add_argument("--limit-ms", type=float, metavar="MS", help="limit of p99.9, default 10; services 50")
     capacity.add_argument(
         "--target",
         action="append",
@@ -155,7 +155,7 @@ def _options(pairs: list[str]) -> dict[str, str]:
 
 
 def _capacity(args: argparse.Namespace, screen: Screen) -> int:
-    from tradecore.bench.capacity import LIMIT_MS, default_targets, run, steps
+    from tradecore.bench.capacity import default_targets, run, steps
     from tradecore.bench.setting import Setting, checkout, commit_of, here, load_average
     from tradecore.cli.plan import load_profile
     from tradecore.testing.results import Result, append_results
@@ -183,7 +183,7 @@ def _capacity(args: argparse.Namespace, screen: Screen) -> int:
     )
     todo = steps(
         setting,
-        limit_ms=args.limit_ms or LIMIT_MS,
+        limit_ms=args.limit_ms,
         targets=args.target or default_targets(),
         folder=Path(args.folder) if args.folder else None,
         options=_options(args.option),
