@@ -22,6 +22,7 @@ __attribute__((constructor)) static void tc_mutant_choose(void) {
 """
 _HEADER = re.compile(r"^(if|elif|while) (.+):(?:  #.*)?$")
 _BRANCH = re.compile(r"^(elif\b|else:)")
+_FIRST_IMPORT = re.compile(r"^from \S+ c?import ", re.MULTILINE)
 _DECLARATION = re.compile(r"^(cdef|from|import|cimport)\b")
 
 
@@ -69,7 +70,8 @@ def combine(text: str, faults: list[Fault]) -> tuple[str, list[Fault]]:
     combined = "\n".join(out) + "\n"
     if len(left_over) == len(faults):
         return text, left_over
-    start = combined.index("\nfrom ") + 1 if "\nfrom " in combined else 0
+    first = _FIRST_IMPORT.search(combined)
+    start = first.start() if first else 0
     return combined[:start] + SWITCH + combined[start:], left_over
 
 
