@@ -209,7 +209,7 @@ async def restart(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
         process.kill()
         begin = time.perf_counter()
         process.start()
-        while not process.saw('"state": "primary"'):
+        while not process.saw('"state": "primary"'):  # noqa: ASYNC110  (a line in a file)
             await asyncio.sleep(0.005)
         took = time.perf_counter() - begin
         text = (folder / "x.log").read_text("utf-8")

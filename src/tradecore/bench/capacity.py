@@ -53,7 +53,7 @@ def steps(
     setting : Setting
         Its `repeats` is used for the coefficients; searches vote, scaling runs as many rounds.
     limit_ms : float or None
-        Limit of p99.9 from the scheduled send time. None: `LIMIT_MS` for the targets of this process,
+        Limit of p99.9 from the scheduled send time. None: `LIMIT_MS` for targets of this process,
         `SERVICE_LIMIT_MS` for services.
     targets : sequence of str
         What to saturate, see `tradecore.bench.targets`.

@@ -36,7 +36,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     capacity = parser.add_argument_group("capacity (measures coefficients, saturation, scaling)")
     capacity.add_argument("--out", metavar="FILE", help="result lines, default capacity.jsonl")
-    capacity.add_argument("--limit-ms", type=float, metavar="MS", help="limit of p99.9, default 10; services 50")
+    capacity.add_argument(
+        "--limit-ms", type=float, metavar="MS", help="limit of p99.9, default 10; services 50"
+    )
     capacity.add_argument(
         "--target",
         action="append",
