@@ -162,10 +162,11 @@ cdef inline bint outside_collar(const Ask* q, uint32_t collar_ppm, int64_t* boun
 
 
 cdef inline bint exceeds(
-    Engine* e, const Ask* q, const Position* p, const Level3* v, int i, uint32_t check, int64_t* observed, int64_t* limit
+    Engine* e, const Ask* q, const Position* p, const Level3* v, int i, uint32_t check,
+    int64_t* observed, int64_t* limit
 ) noexcept nogil:
-    """Whether an order breaks one limit, switched on, of one level; what an event then shows. For one constant check the
-    compiler keeps one branch of this."""
+    """Whether an order breaks one limit, switched on, of one level; what an event then shows. For one constant
+    check the compiler keeps one branch of this."""
     cdef Limits* l = &v.rules[i].limits
     cdef int128 x
     cdef int128 most
