@@ -18,8 +18,8 @@ CONFIG = EngineConfig(max_instruments=1, max_orders=4_096)
 WORD = (1 << 64) - 1
 
 
-def home(order_id: int, seed: int) -> int:
-    """Return the home bucket, from the description of the hash, in plain integers."""
+def tag(order_id: int, seed: int) -> int:
+    """Return the 32 bits of an id that a bucket holds, from the description of the hash."""
 
     def fold(a: int, b: int) -> int:
         product = a * b
@@ -27,8 +27,33 @@ def home(order_id: int, seed: int) -> int:
 
     key0 = fold(seed ^ 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93)
     key1 = fold(seed ^ 0xC2B2AE3D27D4EB4F, 0x9FB21C651E98DF25) | 1
-    tag = fold(order_id ^ key0, key1) >> 16 & 0xFFFFFFFF
-    return tag >> 32 - BITS
+    return fold(order_id ^ key0, key1) >> 16 & 0xFFFFFFFF
+
+
+def home(order_id: int, seed: int) -> int:
+    return tag(order_id, seed) >> 32 - BITS
+
+
+def test_two_ids_of_one_tag_are_two_orders() -> None:
+    """A bucket holds only a part of the hash: what it names must be asked for its id."""
+    seen: dict[int, int] = {}
+    pairs = []
+    chosen = random.Random(1)
+    for _ in range(300_000):
+        order_id = chosen.getrandbits(62) + 1
+        other = seen.setdefault(tag(order_id, SEED), order_id)
+        if other != order_id:
+            pairs.append((other, order_id))
+    assert pairs
+    for one, other in pairs:
+        engine = Engine(CONFIG)
+        engine.define_instrument(0)
+        engine.apply(orders(np.array([one]), Side.BUY, 100))
+        assert kinds(engine.events(cancels(np.array([other]))))[0][0] == EventKind.CANCEL_REJECTED
+        assert engine.book(0).bids[0].orders == 1
+        engine.apply(orders(np.array([other]), Side.BUY, 100))
+        assert kinds(engine.events(cancels(np.array([one]))))[0][0] == EventKind.CANCELED
+        assert kinds(engine.events(cancels(np.array([other]))))[0][0] == EventKind.CANCELED
 
 
 @pytest.mark.parametrize("bucket", [0, 4_711, (1 << BITS) - 1])

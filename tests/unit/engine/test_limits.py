@@ -274,13 +274,19 @@ def test_a_replace_counts_as_if_the_old_order_were_gone() -> None:
     assert replace(order_qty=3) == ["REPLACED 1 buy 3@65 OK"]
 
 
-def test_sums_survive_more_groups_than_the_engine_has_room_for() -> None:
-    """Accounts that wander through groups leave empty sums; the full arena is added up anew."""
+@pytest.mark.parametrize("first", [1, 2])
+def test_sums_survive_more_groups_than_the_engine_has_room_for(first: int) -> None:
+    """Accounts that wander through groups leave empty sums; the full arena is added up anew.
+
+    Whose position comes first decides where the firm's sums stand afterwards.
+    """
     rich = (10_000, 100)
     v = SpotVenue(
         {1: rich, 2: rich}, capacities={"max_groups": 16, "max_positions": 2, "max_wallets": 9}
     )
     v.limits(POSITION, scope=3, max_position_qty=30)
+    v.order(first, BUY, 1, 70)
+    v.cancel(first, v.next_id)
     v.order(2, BUY, 7, 80)
     for group in range(1, 16):
         v.account(1, group=group)

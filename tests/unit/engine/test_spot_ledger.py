@@ -191,6 +191,48 @@ def test_a_pair_holds_the_larger_need_and_passes_it_on() -> None:
     assert v.cancel(1, 11) == ["CANCEL_REJECTED CANCEL_ORDER UNKNOWN_ORDER 0/0"]
 
 
+def test_a_pair_that_a_fill_sets_to_work_holds_the_larger_need() -> None:
+    v = SpotVenue({1: (1_000, 0), 2: (1_000, 0)}, maker_fee_ppm=0, taker_fee_ppm=0)
+    members = [
+        build.order(
+            order_id=number, account_id=1, instrument_id=SPOT, side=side, ord_type=kind, tif=1,
+            order_qty=qty, px=px, **terms,
+        )
+        for number, side, kind, qty, px, terms in (
+            (11, BUY, 2, 6, 100, {}),
+            (12, SELL, 2, 5, 120, {}),
+            (13, SELL, 4, 6, 80, {"stop_px": 90}),
+        )
+    ]  # fmt: skip
+    v.send(build.order_list(members, contingency=3, account_id=1, instrument_id=SPOT, list_id=5))
+    v.deposit(2, COIN, 6)
+    v.order(2, SELL, 6, 100)
+    # One of the two legs will execute: six coins are held, not eleven.
+    assert v.money(1, COIN) == (6, 6)
+    # Five of the six go at 120; the other leg ends with them.
+    assert "CANCELED 1 sell 0@80 OCO_SIBLING" in v.order(2, BUY, 5, 120)
+    assert v.money(1, COIN) == (1, 0)
+
+
+def test_an_iceberg_amended_below_its_tip_shows_what_is_left() -> None:
+    v = SpotVenue({1: (0, 100), 2: (10_000, 0)}, maker_fee_ppm=0, taker_fee_ppm=0)
+    v.order(1, SELL, 100, 100, display_qty=10)
+    v.order(2, BUY, 10, 100)
+    assert v.send(build.replace(order_id=1, account_id=1, order_qty=12))[0].startswith("REPLACED")
+    # Two are left of a tip that would have shown ten.
+    assert any(one.startswith("FILL 2/1 buy 2@100") for one in v.order(2, BUY, 5, 100))
+    assert v.money(1, COIN) == (88, 0)
+
+
+def test_a_stop_is_not_moved_through_the_market() -> None:
+    v = SpotVenue({1: (10_000, 0), 2: (10_000, 10)}, maker_fee_ppm=0, taker_fee_ppm=0)
+    v.admin(CommandKind.LAST_PRICE, instrument_id=SPOT, mark_px=100)
+    v.order(1, BUY, 1, 120, ord_type=4, stop_px=110)
+    through = v.send(build.replace(order_id=1, account_id=1, stop_px=95))
+    assert through == ["REPLACE_REJECTED REPLACE_ORDER WOULD_TRIGGER 100/95"]
+    assert v.send(build.replace(order_id=1, account_id=1, stop_px=105))[0].startswith("REPLACED")
+
+
 def test_reduce_only_trades_what_closes_and_no_more() -> None:
     v = SpotVenue({1: (10_000, 10), 2: (10_000, 10)})
     flags = {"flags": REDUCE_ONLY}
