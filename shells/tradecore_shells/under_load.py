@@ -128,8 +128,16 @@ class UnderLoad:
 
     def __enter__(self) -> UnderLoad:
         """Connect and set up the venue through the log."""
-        self._loop = self._runner.get_loop()
         self._log = open_log(self._url)
+        self._loop = self._runner.get_loop()
+        try:
+            self._set_up()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _set_up(self) -> None:
         self._loop.run_until_complete(_reachable(self._log, self._partition))
         self._reading.append(self._loop.create_task(self._guarded(self._read())))
         if self._stored is not None:
@@ -138,7 +146,6 @@ class UnderLoad:
             self.send(self._setup[first:last])
             self._wait(last)
         self._before = len(self._setup)
-        return self
 
     def __exit__(self, *details: object) -> None:
         """Stop reading and let go of the log."""

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tradecore.bench.inputs import funded
 from tradecore.bench.load import drive
 from tradecore.bench.saturate import Bench
 from tradecore.bench.targets import TargetSpec, open_target, target_names
+from tradecore.dtypes import COMMAND
 from tradecore.errors import ConfigError
+from tradecore_shells import under_load
+from tradecore_shells.plumbing.ports import RetryableError
 from tradecore_shells.under_load import whole_commands
 
 
@@ -66,3 +70,13 @@ def test_kafka_needs_an_address() -> None:
         open_target("kafka", TargetSpec(work)),
     ):
         pass
+
+
+def test_load_that_cannot_begin_leaves_no_loop_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(under_load, "_PATIENCE_NS", 0)
+    load = under_load.UnderLoad(f"unix:{tmp_path}/nobody", 0, np.zeros(0, COMMAND), None)
+    with pytest.raises(RetryableError):
+        load.__enter__()
+    assert load._loop.is_closed()
