@@ -63,6 +63,7 @@ def start(config: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "tradecore_shells.risk", str(config)],
         env=os.environ | {"PYTHONPATH": path},
+        cwd=config.parent,  # its state's folder is a relative one
         stderr=subprocess.PIPE,
         text=True,
     )
