@@ -16,6 +16,7 @@ from tradecore_ext.phase cimport after_book
 from tradecore_ext.reply cimport *
 from tradecore_ext.state cimport NIL, Book, Engine, Position, RiskNode
 from tradecore_ext.types cimport *
+from tradecore_ext.watch cimport watch_account, watch_group
 
 
 # ---- accounts --------------------------------------------------------------------------------------------
@@ -24,10 +25,8 @@ from tradecore_ext.types cimport *
 cdef inline bint is_idle(const Engine* e, const RiskNode* a) noexcept nogil:
     """No held order and no open position: only then may an account change its risk group."""
     cdef uint32_t n = a.positions_head
-    if a.open_orders != 0:
-        return False
     while n != NIL:
-        if e.position[n].qty != 0:
+        if e.position[n].qty != 0 or e.position[n].orders_head != NIL:
             return False
         n = e.position[n].acct_next
     return True
@@ -49,6 +48,7 @@ cdef inline void account_command(Engine* e, const tc_admin* a) noexcept nogil:
     r.exists = 1
     r.group_id = a.group_id
     r.trade_group = a.contra_account_id
+    watch_account(e, a.account_id)
     done(e, a)
 
 
@@ -203,8 +203,10 @@ cdef inline void kill_switch(Engine* e, const tc_admin* a) noexcept nogil:
         return
     if a.scope == TC_SCOPE_ACCOUNT:
         e.account[a.account_id].killed = a.state
+        watch_account(e, a.account_id)
     elif a.scope == TC_SCOPE_GROUP:
         e.group[a.group_id].killed = a.state
+        watch_group(e, a.group_id)
     else:
         e.firm.killed = a.state
     if a.state:
@@ -253,11 +255,6 @@ cdef inline void restrict(Engine* e, const tc_admin* a) noexcept nogil:
             return
         pos = position_get(e, a.account_id, a.instrument_id)
     e.position[pos].restricted = a.state
-    e.account[a.account_id].restricted_any = 0
-    pos = e.account[a.account_id].positions_head
-    while pos != NIL:
-        e.account[a.account_id].restricted_any |= e.position[pos].restricted
-        pos = e.position[pos].acct_next
     done(e, a)
 
 

@@ -31,6 +31,7 @@ from tradecore_ext.state cimport (
 )
 from tradecore_ext.sums cimport order_gross
 from tradecore_ext.types cimport TC_MARGIN_ISOLATED, TC_SIDE_BUY
+from tradecore_ext.watch cimport account_watched, count_orders
 
 cdef enum:
     AA_WALLET_HOLD = 101
@@ -60,6 +61,10 @@ cdef inline bint audit_held(Engine* e, uint32_t slot, AuditResult* r) noexcept n
     if broken(r, m.fee_rem < PPM, AA_FEE_REM, slot, m.fee_rem, PPM):
         return True
     if broken(r, p.account_id == o.account_id and p.instrument_id == o.instrument_id, AA_RECORDS, slot, m.position, 0):
+        return True
+    if not e.book[o.instrument_id].linear and broken(
+        r, m.own.wallet == hold_wallet(p, o.side), AA_RECORDS, slot, m.own.wallet, hold_wallet(p, o.side)
+    ):
         return True
     if sibling != NIL:
         other = own_need(e, sibling, order_px(e, e.order + sibling), e.order[sibling].leaves_qty)
@@ -95,7 +100,7 @@ cdef inline bint audit_position(Engine* e, uint32_t slot, AuditResult* r) noexce
     if broken(
         r,
         position_find(e, p.account_id, p.instrument_id) == slot
-        and wallet_find(e, p.account_id, b.spec.quote_asset) == p.quote_wallet
+        and wallet_find(e, p.account_id, b.quote_asset) == p.quote_wallet
         and (p.base_wallet == NIL if b.linear else wallet_find(e, p.account_id, b.spec.base_asset) == p.base_wallet),
         AA_RECORDS, slot, p.quote_wallet, p.base_wallet
     ):
@@ -185,13 +190,20 @@ cdef inline bint audit_account(Engine* e, uint32_t account_id, AuditResult* r) n
         if audit_orders(e, n, &count, &gross, r):
             return True
         n = e.position[n].acct_next
-    if broken(r, a.open_orders == count, AA_ORDER_LIST, account_id, a.open_orders, count):
+    if broken(
+        r, a.open_orders == (count if account_watched(e, account_id) else 0), AA_ORDER_LIST, account_id, a.open_orders,
+        count
+    ):
         return True
     if e.track and broken(r, a.gross_notional == gross, AA_SUMS, account_id, clip(a.gross_notional), clip(gross)):
         return True
     n = a.positions_head
     while n != NIL:
         if broken(r, e.position[n].account_id == account_id, AA_RECORDS, n, e.position[n].account_id, account_id):
+            return True
+        if broken(
+            r, e.position[n].watched == account_watched(e, account_id), AA_RECORDS, n, e.position[n].watched, account_id
+        ):
             return True
         if audit_position(e, n, r):
             return True
@@ -220,7 +232,7 @@ cdef inline bint audit_asset(Engine* e, uint32_t asset_id, AuditResult* r) noexc
             x += e.wallet[i].total
     for i in range(e.n_positions):
         b = e.book + e.position[i].instrument_id
-        if b.linear and b.spec.quote_asset == asset_id:
+        if b.linear and b.quote_asset == asset_id:
             x += e.position[i].iso_margin
             realised += e.position[i].realised
     return broken(r, x == e.deposits[asset_id], AA_CONSERVATION, asset_id, clip(x), e.deposits[asset_id]) or broken(
@@ -297,7 +309,7 @@ cdef inline bint audit_groups(Engine* e, AuditResult* r) noexcept nogil:
         if audit_group_position(e, i, r):
             return True
     for i in range(e.max_accounts):
-        orders += e.account[i].open_orders
+        orders += count_orders(e, i)
         gross += e.account[i].gross_notional
     if audit_node(r, &e.firm, 0, orders, gross):
         return True
@@ -308,7 +320,7 @@ cdef inline bint audit_groups(Engine* e, AuditResult* r) noexcept nogil:
         gross = 0
         for i in range(e.max_accounts):
             if e.account[i].group_id == g:
-                orders += e.account[i].open_orders
+                orders += count_orders(e, i)
                 gross += e.account[i].gross_notional
         if audit_node(r, e.group + g, g, orders, gross):
             return True

@@ -1,7 +1,7 @@
 """Fetching ahead: what the next commands of a batch will read is on its way while this one runs.
 
-Owner of: the prefetch pipeline of a batch.  Blocks of sixteen frames walk through stages, each some steps before
-the next, and each stage only reads lines that the stage before has asked for: bucket -> order, position -> level,
+Owner of: the prefetch pipeline of a batch.  Blocks of eight frames walk through stages, each some steps before the
+next, and each stage only reads lines that the stage before has asked for: bucket -> order, position -> level,
 neighbours, wallets.  Nothing here changes state, so a wrong guess (a continuation frame, an id that is gone by then)
 only fetches a line in vain.  A block is split once into new orders and commands on known ones; the stages then run over
 two short lists instead of asking every frame for its kind at every stage, which no branch predictor can answer.  What a
@@ -14,24 +14,24 @@ from tradecore_ext.arena cimport id_tag
 from tradecore_ext.keytable cimport pair_hash
 from tradecore_ext.mathx cimport likely, prefetch, unlikely
 from tradecore_ext.state cimport NIL, ST_FREE, WINDOW, Book, Engine, Ladder, Money, Order, Page, Position
-from tradecore_ext.types cimport TC_CMD_NEW_ORDER, TC_SIDE_BUY, tc_command
+from tradecore_ext.types cimport TC_CMD_NEW_ORDER, TC_ORD_LIMIT, TC_SIDE_BUY, tc_command
 
 cdef enum:
-    BLOCK = 16             # frames of a block
+    BLOCK = 8              # frames of a block
     BLOCKS = 4             # blocks in the ring
-    AHEAD = 26             # steps between the first stage of a block and the run of its first frame
+    AHEAD = 16             # frames between the first stage of a block and the run of its first: two blocks
     LINES_AHEAD = 48       # frames whose own lines are on their way
 
 cdef struct Ahead:         # what the stages have found out about the frames of one block
-    uint32_t tag[16]        # hash of the id
-    uint32_t slot[16]       # order named by the id, NIL
-    uint32_t position[16]   # slot of (account, instrument), NIL
-    uint32_t level[16]      # of a new order, NIL
-    uint64_t hash[16]       # of (account, instrument)
-    uint8_t fresh[16]       # frames with new orders
-    uint8_t named[16]       # all others
+    uint32_t tag[8]        # hash of the id
+    uint32_t found[8]      # of a new order the slot of its position, of others that of the order; NIL
+    uint32_t level[8]      # of a new order, NIL
+    uint64_t hash[8]       # of (account, instrument)
+    uint8_t fresh[8]       # frames with new orders
+    uint8_t named[8]       # all others
     uint32_t n_fresh
     uint32_t n_named
+    uint32_t cont           # some frame is followed by others of the same command
 
 
 cdef inline void split(const Engine* e, const tc_command* all, uint64_t block, uint64_t n, Ahead* a) noexcept nogil:
@@ -42,6 +42,7 @@ cdef inline void split(const Engine* e, const tc_command* all, uint64_t block, u
     cdef uint32_t count = BLOCK if (block + 1) * BLOCK <= n else <uint32_t>(n - block * BLOCK)
     a.n_fresh = 0
     a.n_named = 0
+    a.cont = 0
     for k in range(count):
         prefetch(c + k + LINES_AHEAD)
         a.tag[k] = id_tag(&e.ids, c[k].order_id)
@@ -50,6 +51,7 @@ cdef inline void split(const Engine* e, const tc_command* all, uint64_t block, u
         a.fresh[a.n_fresh] = <uint8_t>k
         a.named[a.n_named] = <uint8_t>k
         a.n_fresh += fresh
+        a.cont |= c[k].cont
         a.n_named += not fresh
 
 
@@ -63,39 +65,46 @@ cdef inline uint32_t named_order(const Engine* e, uint32_t tag) noexcept nogil:
 
 
 cdef inline void order_named(const Engine* e, const tc_command* c, Ahead* a) noexcept nogil:
-    """The order, with its money and account."""
+    """The order, with its money; the account where limits will look at it."""
     cdef uint32_t k, i
     for i in range(a.n_named):
         k = a.named[i]
-        a.slot[k] = named_order(e, a.tag[k])
-        if likely(a.slot[k] != NIL):
-            prefetch(e.order + a.slot[k])
+        a.found[k] = named_order(e, a.tag[k])
+        if likely(a.found[k] != NIL):
+            prefetch(e.order + a.found[k])
             if e.accounts:
-                prefetch(e.money + a.slot[k])
-                prefetch(e.account + (c[k].account_id if c[k].account_id < e.max_accounts else 0))
+                prefetch(e.money + a.found[k])
+                if unlikely(e.limited_any):
+                    prefetch(e.account + (c[k].account_id if c[k].account_id < e.max_accounts else 0))
 
 
 cdef inline void near_named(const Engine* e, Ahead* a) noexcept nogil:
-    """Level and neighbours of an order, its position and its neighbours in the position's list."""
+    """Book, level and neighbours of an order; its position, its wallet, its neighbours in the position's list."""
     cdef const Order* o
+    cdef const Book* b
     cdef const Money* m
     cdef uint32_t k, i
     for i in range(a.n_named):
         k = a.named[i]
-        if unlikely(a.slot[k] == NIL):
+        if unlikely(a.found[k] == NIL):
             continue
-        o = e.order + a.slot[k]
+        o = e.order + a.found[k]
         if unlikely(o.state == ST_FREE or o.level >= e.max_levels):
-            a.slot[k] = NIL
+            a.found[k] = NIL
             continue
+        b = e.book + o.instrument_id
+        prefetch(b)
+        prefetch(&b.ladder[(o.side - 1) & 1])
         prefetch(e.level + o.level)
-        prefetch(e.order + (o.next if o.next != NIL else a.slot[k]))
-        prefetch(e.order + (o.prev if o.prev != NIL else a.slot[k]))
+        prefetch(e.order + (o.next if o.next != NIL else a.found[k]))
+        prefetch(e.order + (o.prev if o.prev != NIL else a.found[k]))
         if e.accounts:
-            m = e.money + a.slot[k]
+            m = e.money + a.found[k]
             prefetch(e.position + (m.position if m.position < e.max_positions else 0))
-            prefetch(e.money + (m.held_next if m.held_next != NIL else a.slot[k]))
-            prefetch(e.money + (m.held_prev if m.held_prev != NIL else a.slot[k]))
+            if likely(not e.linear_any):
+                prefetch(e.wallet + (m.own.wallet if m.own.wallet < e.max_wallets else 0))
+            prefetch(e.money + (m.held_next if m.held_next != NIL else a.found[k]))
+            prefetch(e.money + (m.held_prev if m.held_prev != NIL else a.found[k]))
 
 
 cdef inline const Page* page_guess(const Engine* e, const tc_command* c) noexcept nogil:
@@ -111,38 +120,43 @@ cdef inline int64_t rank_at(const tc_command* c) noexcept nogil:
 
 
 cdef inline void money_named(const Engine* e, Ahead* a) noexcept nogil:
-    """The wallet that an order's hold stands in."""
+    """The wallet that an order's hold stands in, where orders of linear instruments do not say it themselves."""
     cdef const Position* p
     cdef uint32_t k, i, position, wallet
+    if likely(not e.linear_any):
+        return
     for i in range(a.n_named):
         k = a.named[i]
-        if unlikely(a.slot[k] == NIL):
+        if unlikely(a.found[k] == NIL):
             continue
-        position = e.money[a.slot[k]].position
+        position = e.money[a.found[k]].position
         if position < e.max_positions:
             p = e.position + position
-            wallet = p.quote_wallet if e.order[a.slot[k]].side == TC_SIDE_BUY else p.base_wallet
+            wallet = p.quote_wallet if e.order[a.found[k]].side == TC_SIDE_BUY else p.base_wallet
             prefetch(e.wallet + (wallet if wallet != NIL else p.quote_wallet))
 
 
 cdef inline void bucket_fresh(const Engine* e, const tc_command* c, Ahead* a) noexcept nogil:
-    """Of new orders: the book, the account and the position's bucket."""
+    """Of new orders: the book and the position's bucket; the account where some rule will look at it."""
     cdef const Book* b
     cdef uint32_t k, i
     for i in range(a.n_fresh):
         k = a.fresh[i]
         b = e.book + (c[k].instrument_id if c[k].instrument_id < e.max_instruments else 0)
         prefetch(b)
+        prefetch(&b.multiplier)
         prefetch(&b.ladder[0])
         prefetch(&b.ladder[1])
         a.hash[k] = pair_hash(e, c[k].account_id, c[k].instrument_id)
         prefetch(e.positions.entry + (a.hash[k] >> e.positions.shift))
-        prefetch(e.account + (c[k].account_id if c[k].account_id < e.max_accounts else 0))
+        if unlikely(e.limited_any or c[k].ord_type != TC_ORD_LIMIT):
+            prefetch(e.account + (c[k].account_id if c[k].account_id < e.max_accounts else 0))
 
 
-cdef inline void order_fresh(const Engine* e, Ahead* a) noexcept nogil:
-    """Of new orders: the position."""
-    cdef uint64_t x, y, j
+cdef inline void position_fresh(const Engine* e, const tc_command* c, Ahead* a) noexcept nogil:
+    """Of new orders: the position, and the place of the window that names the page of the price."""
+    cdef uint64_t x, y, j, d
+    cdef const Ladder* s
     cdef uint32_t k, i
     for i in range(a.n_fresh):
         k = a.fresh[i]
@@ -150,12 +164,16 @@ cdef inline void order_fresh(const Engine* e, Ahead* a) noexcept nogil:
         x = e.positions.entry[j]
         y = e.positions.entry[(j + 1) & e.positions.mask]
         x = x if x >> 32 == a.hash[k] >> 32 else y
-        a.position[k] = <uint32_t>x - 1 if x >> 32 == a.hash[k] >> 32 else NIL
-        prefetch(e.position + (a.position[k] if a.position[k] != NIL else 0))
+        a.found[k] = <uint32_t>x - 1 if x >> 32 == a.hash[k] >> 32 else NIL
+        prefetch(e.position + (a.found[k] if a.found[k] != NIL else 0))
+        s = &e.book[c[k].instrument_id if c[k].instrument_id < e.max_instruments else 0].ladder[(c[k].side - 1) & 1]
+        d = <uint64_t>((rank_at(c + k) >> 6) - s.base)
+        prefetch(s.window + (d & (WINDOW - 1)))
 
 
-cdef inline void near_fresh(const Engine* e, const tc_command* c, Ahead* a) noexcept nogil:
-    """Of new orders: the page of the price; the wallet that pays, or its bucket."""
+cdef inline void page_fresh(const Engine* e, const tc_command* c, Ahead* a) noexcept nogil:
+    """Of new orders: the page of the price; the wallet that pays. Of an account's first order in an instrument: the
+    account, the record that the position will take, the buckets of its wallets."""
     cdef const Position* p
     cdef const Book* b
     cdef const Page* page
@@ -167,14 +185,16 @@ cdef inline void near_fresh(const Engine* e, const tc_command* c, Ahead* a) noex
         page = page_guess(e, c + k)
         prefetch(page)
         prefetch(&page.level[rank_at(c + k) & 63])
-        if likely(a.position[k] != NIL):
-            p = e.position + a.position[k]
+        if likely(a.found[k] != NIL):
+            p = e.position + a.found[k]
             wallet = p.quote_wallet if c[k].side == TC_SIDE_BUY else p.base_wallet
             prefetch(e.wallet + (wallet if wallet != NIL else p.quote_wallet))
         else:
-            # The account's first order here: its wallets are looked up by key.
+            prefetch(e.account + c[k].account_id)
+            prefetch(e.position + e.n_positions + i)
+            prefetch(&e.position[e.n_positions + i].fees)
             b = e.book + c[k].instrument_id
-            prefetch(e.wallets.entry + (pair_hash(e, c[k].account_id, b.spec.quote_asset) >> e.wallets.shift))
+            prefetch(e.wallets.entry + (pair_hash(e, c[k].account_id, b.quote_asset) >> e.wallets.shift))
             if not b.linear:
                 prefetch(e.wallets.entry + (pair_hash(e, c[k].account_id, b.spec.base_asset) >> e.wallets.shift))
 
@@ -189,7 +209,7 @@ cdef inline void fetch_wallet(const Engine* e, uint64_t hash) noexcept nogil:
         prefetch(e.wallet + (<uint32_t>x - 1))
 
 
-cdef inline void money_fresh(const Engine* e, const tc_command* c, Ahead* a) noexcept nogil:
+cdef inline void level_fresh(const Engine* e, const tc_command* c, Ahead* a) noexcept nogil:
     """Of new orders: the level they join; of an account's first order in an instrument: the wallets."""
     cdef const Book* b
     cdef const Page* page
@@ -202,9 +222,9 @@ cdef inline void money_fresh(const Engine* e, const tc_command* c, Ahead* a) noe
         page = page_guess(e, c + k)
         a.level[k] = page.level[rank_at(c + k) & 63] if (page.bits >> (rank_at(c + k) & 63)) & 1 else NIL
         prefetch(e.level + (a.level[k] if a.level[k] < e.max_levels else 0))
-        if unlikely(a.position[k] == NIL):
+        if unlikely(a.found[k] == NIL):
             b = e.book + c[k].instrument_id
-            fetch_wallet(e, pair_hash(e, c[k].account_id, b.spec.quote_asset))
+            fetch_wallet(e, pair_hash(e, c[k].account_id, b.quote_asset))
             if not b.linear:
                 fetch_wallet(e, pair_hash(e, c[k].account_id, b.spec.base_asset))
 
@@ -233,54 +253,46 @@ cdef inline void look_at_all(
     for q in range(blocks):
         order_named(e, c + q * BLOCK, ring + q)
         if accounts:
-            order_fresh(e, ring + q)
+            position_fresh(e, c + q * BLOCK, ring + q)
     for q in range(blocks):
         near_named(e, ring + q)
         if accounts:
-            near_fresh(e, c + q * BLOCK, ring + q)
+            page_fresh(e, c + q * BLOCK, ring + q)
     if accounts:
         for q in range(blocks):
             money_named(e, ring + q)
-            money_fresh(e, c + q * BLOCK, ring + q)
+            level_fresh(e, c + q * BLOCK, ring + q)
 
 
 cdef inline void look_ahead(
-    Engine* e, const tc_command* c, uint64_t step, uint64_t n, Ahead* ring, bint accounts
+    Engine* e, const tc_command* c, uint64_t block, uint32_t part, uint64_t n, Ahead* ring, bint accounts
 ) noexcept nogil:
-    """One step of the pipeline for every frame that is run: a part of the work of a block, because a core can wait
-    for some sixteen lines at a time and a burst of more would stop it. Frame i runs after step i + AHEAD."""
-    cdef uint64_t block = step // BLOCK
+    """The timetable: what is done for `block`, and for the one before it, in which eighth of the time a block runs.
+
+    A stage each, because a core can wait for some sixteen lines at a time and a burst of more would stop it; three
+    parts between stages, in which the lines of the first have time to come. Inlined where `part` is a constant."""
     cdef uint64_t blocks = (n + BLOCK - 1) // BLOCK
     cdef uint64_t late = block - 1  # huge before the first block, so that one comparison keeps both ends
     cdef Ahead* a = ring + (block & (BLOCKS - 1))
     cdef Ahead* b = ring + (late & (BLOCKS - 1))
-    cdef uint32_t part = step & (BLOCK - 1)
-    if part == 0:
-        if block < blocks:
-            split(e, c, block, n, a)
-    elif part == 6:
-        if block < blocks:
-            order_named(e, c + block * BLOCK, a)
-    elif part == 11:
-        if block < blocks:
-            near_named(e, a)
-    elif not accounts:
+    if part == 0 and block < blocks:
+        split(e, c, block, n, a)
+    if part == 3 and block < blocks:
+        order_named(e, c + block * BLOCK, a)
+    if part == 6 and block < blocks:
+        near_named(e, a)
+    if not accounts:
         return
-    elif part == 1:
+    if part == 1 and block < blocks:
+        bucket_fresh(e, c + block * BLOCK, a)
+    if part == 2 and late < blocks:
+        money_named(e, b)
+    if part == 4 and block < blocks:
+        position_fresh(e, c + block * BLOCK, a)
+    if part == 5 and late < blocks:
+        level_fresh(e, c + late * BLOCK, b)
+    if part == 7:
         if block < blocks:
-            bucket_fresh(e, c + block * BLOCK, a)
-    elif part == 7:
-        if block < blocks:
-            order_fresh(e, a)
-    elif part == 12:
-        if block < blocks:
-            near_fresh(e, c + block * BLOCK, a)
-    elif part == 2:
-        if late < blocks:
-            money_named(e, b)
-    elif part == 3:
-        if late < blocks:
-            money_fresh(e, c + late * BLOCK, b)
-    elif part == 8:
+            page_fresh(e, c + block * BLOCK, a)
         if late < blocks:
             tail_fresh(e, b)

@@ -44,6 +44,15 @@ cdef inline uint32_t id_find(Engine* e, uint64_t order_id, uint32_t tag) noexcep
         i = (i + 1) & t.mask
 
 
+cdef inline uint32_t id_near(Engine* e, uint64_t order_id, uint32_t tag, uint32_t hint) noexcept nogil:
+    """id_find, with a slot that was found ahead and may have been wrong even then.
+
+    The slot may have been freed since: its id still stands there, so the caller looks at the state."""
+    if likely(hint < e.max_orders and e.order[hint].order_id == order_id):
+        return hint
+    return id_find(e, order_id, tag)
+
+
 cdef inline void id_grow(IdTable* t) noexcept nogil:
     """Double the part of the table that is in use, into the other half of its memory. O(live orders).
 

@@ -337,7 +337,7 @@ cdef inline void fill_any(
     if o.flags & OF_CASH:
         o.order_qty += qty
         o.leaves_qty += qty
-        e.terms[o.terms].cash_left -= qty * px * b.spec.multiplier
+        e.terms[o.terms].cash_left -= qty * px * b.multiplier
     fill(e, b, opp, slot, m_slot, px, qty, TC_FILL_LIQUIDATION if o.flags & TC_FLAG_LIQUIDATION else 0)
 
 
@@ -368,7 +368,7 @@ cdef inline bint same_owner(const Engine* e, const Order* a, const Order* c) noe
 
 cdef inline int64_t affordable(const Engine* e, const Book* b, const Order* o, int64_t px) noexcept nogil:
     """Lots that the rest of a cash order buys or sells at px, a multiple of the instrument's lot."""
-    cdef int128 price = mul128(px, b.spec.multiplier)
+    cdef int128 price = mul128(px, b.multiplier)
     cdef int64_t lots = <int64_t>(<int128>e.terms[o.terms].cash_left / price)
     return lots - lots % b.spec.lot
 
@@ -412,7 +412,7 @@ cdef inline int prevent_self_trade(
             risk_reduce(e, m_slot, m.leaves_qty + d, m.leaves_qty, px)
         emit_order(e, TC_EVT_RESTATED, S_STP, m, px)
     if o.flags & OF_CASH:
-        e.terms[o.terms].cash_left -= d * px * b.spec.multiplier
+        e.terms[o.terms].cash_left -= d * px * b.multiplier
         o.order_qty += d
         if e.terms[o.terms].cash_left == 0:
             end_order(e, slot, TC_EVT_EXPIRED, S_STP)

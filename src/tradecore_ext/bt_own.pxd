@@ -258,10 +258,10 @@ cdef inline void book_fill(Bt* b, Own* o, FillRow* f, bint is_taker) noexcept no
     """Fee, cost, realised PnL and cash of one side of a fill, as accounts.md says (accounts off)."""
     cdef Engine* e = b.e
     cdef Holding* h = b.holding + o.row.instrument_id
-    cdef int64_t multiplier = e.book[o.row.instrument_id].spec.multiplier
+    cdef int64_t multiplier = e.book[o.row.instrument_id].multiplier
     cdef int64_t rate = (
-        e.book[o.row.instrument_id].spec.taker_fee_ppm if is_taker
-        else e.book[o.row.instrument_id].spec.maker_fee_ppm
+        e.book[o.row.instrument_id].taker_fee_ppm if is_taker
+        else e.book[o.row.instrument_id].maker_fee_ppm
     )
     cdef int128 n = <int128>f.last_px * f.last_qty * multiplier
     cdef int128 x = n * rate + o.fee_rem

@@ -186,7 +186,7 @@ cdef inline int64_t value_of(const Bt* b, uint32_t i) noexcept nogil:
     """Value of a holding at the middle of the best prices, at the last trade where a side is empty; floor."""
     cdef Quote q = quote_of(b, i)
     cdef int64_t twice = q.bid_px + q.ask_px if q.bid_px and q.ask_px else 2 * b.e.book[i].last_px
-    return <int64_t>floor_div128(<int128>b.holding[i].qty * twice * b.e.book[i].spec.multiplier, 2)
+    return <int64_t>floor_div128(<int128>b.holding[i].qty * twice * b.e.book[i].multiplier, 2)
 
 
 cdef inline void sample_depth(Bt* b, uint32_t i, int64_t ts_ns) noexcept nogil:

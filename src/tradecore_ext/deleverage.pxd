@@ -236,9 +236,9 @@ cdef inline bint can_take_over(Engine* e, const Victim* v, uint32_t x) noexcept 
         elif e.position[theirs].mode == TC_MARGIN_ISOLATED:
             return False
         value = mul128(p.qty, b.mark_px)
-        if not fits_cash(value) or not fits_cash(value * b.spec.multiplier):
+        if not fits_cash(value) or not fits_cash(value * b.multiplier):
             return False
-        owed += value * b.spec.multiplier - p.cost
+        owed += value * b.multiplier - p.cost
         n = next_position(e, v, p.instrument_id, False)
     if e.n_positions + missing > e.max_positions:
         return False
@@ -358,7 +358,7 @@ cdef inline int64_t bankruptcy_px(const Book* b, const Position* p, int128 rest)
     """Price that leaves the pool with nothing, rounded so that it is not left short.
 
     rest: the pool's equity without this position. Limited to 0..2^56."""
-    cdef int128 scale = mul128(abs64(p.qty), b.spec.multiplier)
+    cdef int128 scale = mul128(abs64(p.qty), b.multiplier)
     cdef int128 px
     if p.qty > 0:
         px = ceil_div128(p.cost - rest, scale)

@@ -39,7 +39,8 @@ from tradecore_ext.stopbook cimport trailing_print
 from tradecore_ext.types cimport *
 
 # What stays out of line: gcc inlines what is called from one place or is small, and a rare function inside a hot one
-# costs the hot one its registers (six saved and restored around every event). These declarations only add an attribute
+# costs the hot one its registers (six saved and restored around every event). And what must be inlined, because a
+# constant among its arguments decides nearly all of it. These declarations only add an attribute
 # to the functions that Cython defines; gcc passes over a name that is not there.
 cdef extern from *:
     """
@@ -56,6 +57,11 @@ cdef extern from *:
     TC_COLD void __pyx_f_13tradecore_ext_6ladder_far_unlink(
         struct __pyx_t_13tradecore_ext_5state_Engine *, struct __pyx_t_13tradecore_ext_5state_Ladder *, uint32_t);
     TC_COLD void __pyx_f_13tradecore_ext_5phase_fire_timers(struct __pyx_t_13tradecore_ext_5state_Engine *);
+    #define TC_HERE __attribute__((always_inline)) static inline
+    struct __pyx_t_13tradecore_ext_5ahead_Ahead;
+    TC_HERE void __pyx_f_13tradecore_ext_5ahead_look_ahead(
+        struct __pyx_t_13tradecore_ext_5state_Engine *, tc_command const *, uint64_t, uint32_t, uint64_t,
+        struct __pyx_t_13tradecore_ext_5ahead_Ahead *, int);
     #define TC_APART __attribute__((noinline)) static
     struct __pyx_t_13tradecore_ext_5state_Book;
     struct __pyx_t_13tradecore_ext_4spot_SpotHold;
@@ -206,11 +212,11 @@ cdef inline void run_command(
             new_order(e, c, NULL, tag)
     elif is_plain_cancel(c):
         tick(e, c)
-        if not plain_cancel(e, c, tag, accounts):
+        if not plain_cancel(e, c, tag, hint, accounts):
             cancel_order(e, c, tag)
     elif is_plain_replace(c):
         tick(e, c)
-        if not plain_replace(e, c, tag, accounts):
+        if not plain_replace(e, c, tag, hint, accounts):
             replace_order(e, c, NULL, tag)
     else:
         run_any(e, c, room, tag)
@@ -227,7 +233,7 @@ cdef inline uint64_t run_near(Engine* e, const tc_command* c, uint64_t n, bint a
     while i < n:
         # Once a command, except at the start and after frames that were skipped: a branch that is always right.
         while hashed <= i + HASH_AHEAD and hashed < n:
-            prefetch(c + (hashed + LINES_AHEAD if hashed + LINES_AHEAD < n else i))
+            prefetch(c + hashed + LINES_AHEAD)
             tags[hashed & (TAGS - 1)] = id_tag(&e.ids, c[hashed].order_id)
             prefetch(e.ids.entry + (tags[hashed & (TAGS - 1)] >> e.ids.shift))
             hashed += 1
@@ -246,26 +252,70 @@ cdef inline bint worth_fetching(const Engine* e, uint64_t n) noexcept nogil:
     return e.prefetch == 1 or e.live > PREFETCH_FROM or e.n_positions > PREFETCH_FROM
 
 
+cdef inline bint far_one(
+    Engine* e, const tc_command* c, uint64_t block, uint32_t k, uint64_t n, Ahead* ring, bint accounts
+) noexcept nogil:
+    """Frame k of a block, and the part k of what is done for the blocks behind it. True when the engine has stopped."""
+    cdef const Ahead* a = ring + (block & (BLOCKS - 1))
+    cdef uint64_t i = block * BLOCK + k
+    look_ahead(e, c, block + 2, k, n, ring, accounts)
+    e.in_seq += 1
+    run_command(e, c + i, n - i, a.tag[k], a.found[k], accounts)
+    return e.fault != 0
+
+
+cdef inline uint64_t far_block(
+    Engine* e, const tc_command* c, uint64_t block, uint64_t n, Ahead* ring, bint accounts
+) noexcept nogil:
+    """A whole block of single frames; returns how many ran. Written out, so that every part of the timetable is at a
+    place of its own: asked for in a loop, the part is one more branch that nobody can predict between the others."""
+    if far_one(e, c, block, 0, n, ring, accounts):
+        return 1
+    if far_one(e, c, block, 1, n, ring, accounts):
+        return 2
+    if far_one(e, c, block, 2, n, ring, accounts):
+        return 3
+    if far_one(e, c, block, 3, n, ring, accounts):
+        return 4
+    if far_one(e, c, block, 4, n, ring, accounts):
+        return 5
+    if far_one(e, c, block, 5, n, ring, accounts):
+        return 6
+    if far_one(e, c, block, 6, n, ring, accounts):
+        return 7
+    far_one(e, c, block, 7, n, ring, accounts)
+    return 8
+
+
 cdef inline uint64_t run_far(Engine* e, const tc_command* c, uint64_t n, bint accounts) noexcept nogil:
     """A batch on a state larger than the caches near the core."""
     cdef uint64_t i = 0
-    cdef uint64_t step = 0
+    cdef uint64_t step = 0  # of the timetable: frame i runs after step i + ahead
     cdef uint64_t ahead = AHEAD
+    cdef uint64_t block
+    cdef uint32_t k
     cdef Ahead ring[4]
-    cdef Ahead* a
+    cdef const Ahead* a
     if n < AHEAD:
         look_at_all(e, c, n, ring, accounts)
         ahead = 0
         step = n
     while i < n:
-        # Catching up first: a bad frame may skip frames.
-        while step <= i + ahead:
-            look_ahead(e, c, step, n, ring, accounts)
-            step += 1
-        e.in_seq += 1
-        a = ring + ((i // BLOCK) & (BLOCKS - 1))
-        run_command(e, c + i, n - i, a.tag[i & (BLOCK - 1)], a.position[i & (BLOCK - 1)], accounts)
-        i += 1 + <uint64_t>c[i].cont
+        block = i // BLOCK
+        k = i & (BLOCK - 1)
+        if k == 0 and step == i + AHEAD and i + BLOCK <= n and not ring[block & (BLOCKS - 1)].cont:
+            i += far_block(e, c, block, n, ring, accounts)
+            step += BLOCK
+        else:
+            # One frame: at the start, at the end, and where commands of several frames stand. Catching up first,
+            # because those frames were skipped.
+            while step <= i + ahead:
+                look_ahead(e, c, step // BLOCK, step & (BLOCK - 1), n, ring, accounts)
+                step += 1
+            a = ring + (block & (BLOCKS - 1))
+            e.in_seq += 1
+            run_command(e, c + i, n - i, a.tag[k], a.found[k], accounts)
+            i += 1 + <uint64_t>c[i].cont
         if unlikely(e.fault != 0):
             break
     return i if i < n else n

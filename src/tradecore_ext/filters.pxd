@@ -66,7 +66,7 @@ cdef inline uint16_t check_filters(
         elif at:
             notional = mul128(at, order_qty)
             if notional >> 63 == 0:
-                notional *= b.spec.multiplier  # at most 2^62; what is 2^63 or more passes any minimum already
+                notional *= b.multiplier  # at most 2^62; what is 2^63 or more passes any minimum already
         else:
             notional = b.spec.min_notional
         if notional < b.spec.min_notional:

@@ -6,7 +6,7 @@ Owner of: a position's list of live orders, working lots, and every change of a 
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from tradecore_ext.emit cimport order_px, tc_check
-from tradecore_ext.holds cimport hold_wallet, spot_hold
+from tradecore_ext.holds cimport spot_hold
 from tradecore_ext.keytable cimport position_find
 from tradecore_ext.margin cimport hold_of, margin_reduce, margin_release
 from tradecore_ext.mathx cimport likely, max64, min64, unlikely
@@ -19,7 +19,6 @@ from tradecore_ext.state cimport (
     Money,
     Order,
     Position,
-    RiskNode,
 )
 from tradecore_ext.sums cimport order_gross, sums_order, sums_position
 from tradecore_ext.types cimport TC_SIDE_BUY
@@ -28,7 +27,7 @@ from tradecore_ext.types cimport TC_SIDE_BUY
 # ---- counting --------------------------------------------------------------------------------------------
 
 
-cdef inline void link_order(Engine* e, RiskNode* a, uint32_t slot) noexcept nogil:
+cdef inline void link_order(Engine* e, uint32_t slot) noexcept nogil:
     """Enter a held order, whose position is known, into the position's list."""
     cdef Money* m = e.money + slot
     cdef Position* p = e.position + m.position
@@ -37,28 +36,29 @@ cdef inline void link_order(Engine* e, RiskNode* a, uint32_t slot) noexcept nogi
     if p.orders_head != NIL:
         e.money[p.orders_head].held_prev = slot
     p.orders_head = slot
-    a.open_orders += 1
+    if unlikely(p.watched):
+        e.account[p.account_id].open_orders += 1
 
 
-cdef inline void unlink_order(Engine* e, RiskNode* a, uint32_t slot) noexcept nogil:
+cdef inline void unlink_order(Engine* e, uint32_t slot) noexcept nogil:
     cdef Money* m = e.money + slot
+    cdef Position* p = e.position + m.position
     if m.held_prev == NIL:
-        e.position[m.position].orders_head = m.held_next
+        p.orders_head = m.held_next
     else:
         e.money[m.held_prev].held_next = m.held_next
     if m.held_next != NIL:
         e.money[m.held_next].held_prev = m.held_prev
-    a.open_orders -= 1
+    if unlikely(p.watched):
+        e.account[p.account_id].open_orders -= 1
 
 
 cdef inline void count_working(Engine* e, const Order* o, Position* p, int64_t lots) noexcept nogil:
     """The order's working lots change by so much; a cash order's are not counted."""
     if unlikely(o.flags & OF_CASH):
         return
-    if o.side == TC_SIDE_BUY:
-        p.open_buy += lots
-    else:
-        p.open_sell += lots
+    # Through a chosen address: the side of an order is a coin toss that no branch predictor wins.
+    (&p.open_buy if o.side == TC_SIDE_BUY else &p.open_sell)[0] += lots
     if unlikely(e.track):
         if o.side == TC_SIDE_BUY:
             sums_position(e, o.account_id, o.instrument_id, 0, lots, 0)
@@ -85,16 +85,14 @@ cdef inline void set_hold(Engine* e, uint32_t slot, int64_t hold) noexcept nogil
     """The order's hold becomes `hold`, in the wallet that it stands in."""
     cdef Money* m = e.money + slot
     cdef Position* p = e.position + m.position
-    cdef uint32_t wallet = p.quote_wallet
-    if not e.book[p.instrument_id].linear:
-        wallet = hold_wallet(p, e.order[slot].side)
+    cdef uint32_t wallet = p.quote_wallet if e.book[p.instrument_id].linear else m.own.wallet
     e.wallet[wallet].hold += hold - m.hold
     m.hold = hold
 
 
 cdef inline void set_spot_hold(Engine* e, uint32_t slot, int64_t hold) noexcept nogil:
     cdef Money* m = e.money + slot
-    e.wallet[hold_wallet(e.position + m.position, e.order[slot].side)].hold += hold - m.hold
+    e.wallet[m.own.wallet].hold += hold - m.hold
     m.hold = hold
 
 
@@ -102,7 +100,7 @@ cdef inline void risk_release(Engine* e, uint32_t slot, int64_t px) noexcept nog
     """Terminal event of a held order: leaves and px are still what was counted. O(1)."""
     cdef Order* o = e.order + slot
     cdef Money* m = e.money + slot
-    unlink_order(e, e.account + o.account_id, slot)
+    unlink_order(e, slot)
     if o.leaves_qty:
         count_working(e, o, e.position + m.position, -o.leaves_qty)
     if unlikely(e.track):
@@ -118,7 +116,7 @@ cdef inline int64_t own_need(Engine* e, uint32_t slot, int64_t px, int64_t leave
     cdef Order* o = e.order + slot
     if likely(not e.book[o.instrument_id].linear):
         return spot_hold(e, slot, px, leaves)
-    return hold_of(e.book + o.instrument_id, e.money[slot].fee_rem, e.money[slot].adverse, px, leaves)
+    return hold_of(e.book + o.instrument_id, e.money[slot].fee_rem, e.money[slot].own.adverse, px, leaves)
 
 
 cdef inline uint32_t held_sibling(const Engine* e, const Order* o) noexcept nogil:
@@ -176,7 +174,7 @@ cdef inline void risk_adopt(Engine* e, uint32_t slot) noexcept nogil:
     """An order made by the engine to close a position: no hold, counted nowhere, the position exists."""
     cdef Money* m = e.money + slot
     m.hold = 0
-    m.adverse = 0
+    m.own.adverse = 0
     m.fee_rem = 0
     m.held_next = NIL
     m.held_prev = NIL

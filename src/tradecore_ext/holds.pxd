@@ -2,11 +2,11 @@
 
 Owner of: the hold of spot orders (docs/reference/accounts.md section 5).
 """
-from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from tradecore_ext.emit cimport order_px
-from tradecore_ext.fees cimport fee_bound, fee_on
-from tradecore_ext.mathx cimport int128, likely
+from tradecore_ext.fees cimport SMALL_BITS, fee_bound, fee_on
+from tradecore_ext.mathx cimport int128, likely, mul_over
 from tradecore_ext.state cimport OF_CASH, Book, Engine, Money, Order, Position
 from tradecore_ext.sums cimport notional
 from tradecore_ext.types cimport TC_SIDE_BUY
@@ -15,21 +15,36 @@ cdef enum:
     HOLD_BITS = 62   # holds and balances stay within 2^62
 
 
+cdef inline bint small_notional(const Book* b, int64_t px, int64_t lots, int64_t* value) noexcept nogil:
+    """px * lots * multiplier into value; False where that is 2^42 or more and 128 bits have to be asked."""
+    cdef int64_t one
+    return (
+        not mul_over(px, b.multiplier, &one) and not mul_over(one, lots, value)
+        and <uint64_t>value[0] >> SMALL_BITS == 0
+    )
+
+
 cdef inline int128 spot_need(
     const Book* b, uint8_t side, int64_t px, int64_t leaves, bint is_cash, int64_t cash_left, uint32_t fee_rem
 ) noexcept nogil:
     """Most that the order can still take from its wallet: quote units of a buy, base units of a sale."""
     cdef int128 n
+    cdef int64_t value
+    if likely(not is_cash and small_notional(b, px, leaves, &value)):
+        # Both sides at once: which of them is asked for is a coin toss.
+        value += fee_on(fee_rem, value, fee_bound(b))
+        n = <int128>leaves * b.base_per_lot
+        return value if side == TC_SIDE_BUY else n
     if side == TC_SIDE_BUY:
-        n = cash_left if is_cash else notional(px, leaves, b.spec.multiplier)
+        n = cash_left if is_cash else notional(px, leaves, b.multiplier)
         if n > <int128>1 << HOLD_BITS:
             return n
         if n == 0:
             return 0
         return n + fee_on(fee_rem, n, fee_bound(b))
     if likely(not is_cash):
-        return <int128>leaves * b.spec.base_per_lot
-    return <int128>cash_left / (<int128>px * b.spec.multiplier) * b.spec.base_per_lot
+        return <int128>leaves * b.base_per_lot
+    return <int128>cash_left / (<int128>px * b.multiplier) * b.base_per_lot
 
 
 cdef inline int64_t spot_hold(Engine* e, uint32_t slot, int64_t px, int64_t leaves) noexcept nogil:
@@ -44,4 +59,4 @@ cdef inline int64_t spot_hold(Engine* e, uint32_t slot, int64_t px, int64_t leav
 
 cdef inline uint32_t hold_wallet(const Position* p, uint8_t side) noexcept nogil:
     """The wallet that a spot order's hold stands in."""
-    return p.quote_wallet if side == TC_SIDE_BUY else p.base_wallet
+    return (&p.quote_wallet if side == TC_SIDE_BUY else &p.base_wallet)[0]  # no branch

@@ -243,7 +243,7 @@ cdef inline void put_order(Engine* e, OrderWriter* w, uint32_t slot) noexcept no
     if o.flags & OF_HELD:
         # A pending list member has no hold yet; its slot still has the figures of the order before it.
         r.hold = e.money[slot].hold
-        r.adverse = e.money[slot].adverse
+        r.adverse = e.money[slot].own.adverse if e.book[o.instrument_id].linear else 0
         r.fee_rem = e.money[slot].fee_rem
     if o.terms == NIL:
         return

@@ -43,6 +43,11 @@ cdef inline void adopt_spec(Book* b, const tc_instrument* d) noexcept nogil:
         b.spec.max_iceberg_parts = 100
     if b.spec.max_trailing == 0:
         b.spec.max_trailing = 256
+    b.multiplier = d.multiplier
+    b.base_per_lot = d.base_per_lot
+    b.maker_fee_ppm = d.maker_fee_ppm
+    b.taker_fee_ppm = d.taker_fee_ppm
+    b.quote_asset = d.quote_asset
     b.max_order_qty = d.max_order_qty if d.max_order_qty else TC_MAX_QTY
     b.linear = d.instrument_type == TC_TYPE_LINEAR
     b.breakers = d.static_band_ppm != 0 or d.dynamic_band_ppm != 0
@@ -70,6 +75,7 @@ cdef inline void open_book(Engine* e, uint32_t instrument_id, const tc_instrumen
     b.exists = 1
     adopt_spec(b, d)
     if b.linear:
+        e.linear_any = 1
         margin_insurer(e, d.insurance_account, 1)
 
 

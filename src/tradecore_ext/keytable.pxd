@@ -9,6 +9,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from tradecore_ext.mathx cimport fold_mul, likely, prefetch, unlikely
 from tradecore_ext.state cimport NIL, Book, Engine, GroupPosition, KeyTable, Position, Wallet
+from tradecore_ext.watch cimport account_watched
 
 
 cdef inline uint64_t pair_hash(const Engine* e, uint32_t a, uint32_t b) noexcept nogil:
@@ -91,8 +92,8 @@ cdef inline uint32_t wallets_missing(const Engine* e, const Book* b, uint32_t ac
     cdef uint32_t n
     if likely(e.n_wallets + 2 <= e.max_wallets):
         return 0
-    n = 1 if wallet_find(e, account_id, b.spec.quote_asset) == NIL else 0
-    if not b.linear and b.spec.base_asset != b.spec.quote_asset:
+    n = 1 if wallet_find(e, account_id, b.quote_asset) == NIL else 0
+    if not b.linear and b.spec.base_asset != b.quote_asset:
         if wallet_find(e, account_id, b.spec.base_asset) == NIL:
             n += 1
     return n
@@ -116,9 +117,10 @@ cdef inline uint32_t position_get(Engine* e, uint32_t account_id, uint32_t instr
     p = e.position + slot
     p.account_id = account_id
     p.instrument_id = instrument_id
-    p.quote_wallet = wallet_get(e, account_id, b.spec.quote_asset)
+    p.quote_wallet = wallet_get(e, account_id, b.quote_asset)
     p.base_wallet = NIL if b.linear else wallet_get(e, account_id, b.spec.base_asset)
     p.orders_head = NIL
+    p.watched = account_watched(e, account_id)
     p.acct_next = e.account[account_id].positions_head
     e.account[account_id].positions_head = slot
     p.inst_next = b.positions_head

@@ -85,8 +85,8 @@ cdef inline void settle_spot(
     cdef Position* p = e.position + m.position
     cdef Wallet* quote = e.wallet + p.quote_wallet
     cdef Wallet* base = e.wallet + p.base_wallet
-    cdef int64_t value = px * qty * b.spec.multiplier
-    cdef int64_t units = qty * b.spec.base_per_lot
+    cdef int64_t value = px * qty * b.multiplier
+    cdef int64_t units = qty * b.base_per_lot
     cdef int64_t fee = take_fee(m, value, fee_rate(b, is_taker, flags))
     cdef int64_t quote_free = quote.total - quote.hold
     cdef int64_t base_free = base.total - base.hold
@@ -102,11 +102,11 @@ cdef inline void settle_spot(
         base.hold += hold - m.hold
     m.hold = hold
     quote.total += cash_delta
-    e.fees[b.spec.quote_asset] += fee
+    e.fees[b.quote_asset] += fee
     tc_check(e, quote.total - quote.hold >= quote_free, 3101)
     tc_check(e, base.total - base.hold >= base_free, 3102)
     tc_check(e, quote.hold >= 0 and base.hold >= 0, 3103)
-    realised = move_position(p, o.side == TC_SIDE_BUY, px, qty, b.spec.multiplier)
+    realised = move_position(p, o.side == TC_SIDE_BUY, px, qty, b.multiplier)
     p.fees = clamped_add(p.fees, fee)
     margin_cash_changed(e, p.quote_wallet)
     margin_cash_changed(e, p.base_wallet)

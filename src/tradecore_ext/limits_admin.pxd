@@ -9,6 +9,7 @@ from tradecore_ext.reply cimport SA_BAD_FIELD, SA_CAPACITY_GROUPS, SA_UNKNOWN_AC
 from tradecore_ext.state cimport Engine, Limits, RiskNode, Rules
 from tradecore_ext.sums cimport sums_start
 from tradecore_ext.types cimport *
+from tradecore_ext.watch cimport watch_account
 
 cdef enum:
     ALL_LIMITS = 511
@@ -100,6 +101,8 @@ cdef inline void set_limits(Engine* e, const tc_limits* l) noexcept nogil:
         rules = e.group_rules + l.group_id
     write_limits(e, rules, l)
     node.limited = rules.limits.any
+    if l.scope == TC_SCOPE_ACCOUNT:
+        watch_account(e, l.account_id)
     if node.limited & (TC_LIM_GROSS_NOTIONAL if l.scope == TC_SCOPE_ACCOUNT else GROUP_LIMITS_NEED_SUMS):
         sums_start(e)
     e.limited_any = e.firm.limited != 0

@@ -146,7 +146,7 @@ cdef inline bint drains(Engine* e, const Victim* v, const Order* o) noexcept nog
     cdef Book* b = e.book + o.instrument_id
     if v.position != NIL:
         return o.instrument_id == e.position[v.position].instrument_id
-    return b.spec.quote_asset == v.asset_id and (b.linear or o.side == TC_SIDE_BUY)
+    return b.quote_asset == v.asset_id and (b.linear or o.side == TC_SIDE_BUY)
 
 
 cdef inline uint32_t next_instrument(Engine* e, uint32_t account_id, uint32_t first) noexcept nogil:

@@ -79,14 +79,14 @@ cdef inline void margin_cash_changed(Engine* e, uint32_t wallet) noexcept nogil:
 cdef inline int64_t adverse_per_lot(const Book* b, uint8_t side, int64_t px) noexcept nogil:
     """What a lot traded at px would lose at once against the mark, quote units."""
     cdef int64_t d = px - b.mark_px if side == TC_SIDE_BUY else b.mark_px - px
-    return d * b.spec.multiplier if d > 0 else 0
+    return d * b.multiplier if d > 0 else 0
 
 
 cdef inline int64_t hold_of(
     const Book* b, uint32_t fee_rem, int64_t adverse, int64_t px, int64_t leaves
 ) noexcept nogil:
     """Hold of a linear order: the most its fees can still cost, and its loss against the mark at entry."""
-    return fee_on(fee_rem, mul128(px, leaves) * b.spec.multiplier, fee_bound(b)) + adverse * leaves
+    return fee_on(fee_rem, mul128(px, leaves) * b.multiplier, fee_bound(b)) + adverse * leaves
 
 
 cdef inline uint16_t check_terms(
@@ -102,10 +102,10 @@ cdef inline uint16_t check_terms(
         return SG_NO_MARK
     product = mul128(max64(worst, order_qty), max64(px, b.mark_px))
     if product <= valuation_max():
-        product *= b.spec.multiplier
+        product *= b.multiplier
     elif product <= I64_MAX:
         # The factor is at most 2^62, so this still fits 128 bits.
-        product *= b.spec.multiplier
+        product *= b.multiplier
     else:
         product = I64_MAX
     if product > valuation_max():
@@ -199,7 +199,7 @@ cdef inline void margin_accept(Engine* e, uint32_t slot, int64_t need, int64_t a
     """Take the order's hold; it is linked and counted already, its position's margin follows here."""
     cdef Money* m = e.money + slot
     m.hold = need
-    m.adverse = adverse
+    m.own.adverse = adverse
     e.wallet[e.position[m.position].quote_wallet].hold += need
     margin_working_changed(e, m.position)
 
@@ -220,7 +220,7 @@ cdef inline void shrink_hold(Engine* e, uint32_t slot, int64_t leaves) noexcept 
     """The hold never grows: one leg of a pair may hold less than its own need."""
     cdef Order* o = e.order + slot
     cdef Money* m = e.money + slot
-    cdef int64_t hold = hold_of(e.book + o.instrument_id, m.fee_rem, m.adverse, order_px(e, o), leaves)
+    cdef int64_t hold = hold_of(e.book + o.instrument_id, m.fee_rem, m.own.adverse, order_px(e, o), leaves)
     if hold < m.hold:
         set_hold(e, slot, hold)
 
@@ -233,7 +233,7 @@ cdef inline void margin_reduce(Engine* e, uint32_t slot, int64_t new_leaves) noe
 
 cdef inline void margin_replace(Engine* e, uint32_t slot, int64_t need, int64_t adverse) noexcept nogil:
     """A checked replace: new hold; the change of lots is in open_buy/open_sell already."""
-    e.money[slot].adverse = adverse
+    e.money[slot].own.adverse = adverse
     set_hold(e, slot, need)
     margin_working_changed(e, e.money[slot].position)
 
@@ -315,15 +315,15 @@ cdef inline void settle_side(
         removed = p.cost
         if closed < abs64(before):
             removed = <int64_t>(mul128(p.cost, closed) / abs64(before))
-    x = mul128(-s * closed, px) * b.spec.multiplier - removed
+    x = mul128(-s * closed, px) * b.multiplier - removed
     tc_check(e, I64_MIN < x <= I64_MAX, 4011)
     realised = <int64_t>x
-    add_cash(e, &p.cost, mul128(s * opened, px) * b.spec.multiplier - removed, 4012)
+    add_cash(e, &p.cost, mul128(s * opened, px) * b.multiplier - removed, 4012)
     p.qty = before + s * qty
     p.realised += realised
     p.fees += fee
-    e.clearing[b.spec.quote_asset] -= realised
-    e.fees[b.spec.quote_asset] += fee
+    e.clearing[b.quote_asset] -= realised
+    e.fees[b.quote_asset] += fee
     if unlikely(p.mode == TC_MARGIN_ISOLATED):
         if forced:
             add_cash(e, &p.iso_margin, <int128>realised - fee, 4013)
@@ -360,7 +360,7 @@ cdef inline void margin_settle(
     cdef Order* o = e.order + slot
     cdef Money* m = e.money + slot
     cdef Book* b = e.book + o.instrument_id
-    cdef int128 notional = mul128(px, qty) * b.spec.multiplier
+    cdef int128 notional = mul128(px, qty) * b.multiplier
     cdef int64_t fee = take_fee(m, notional, fee_rate(b, is_taker, fill_flags))
     cdef bint forced = (o.flags & TC_FLAG_LIQUIDATION) != 0
     if unlikely(forced):

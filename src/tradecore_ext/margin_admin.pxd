@@ -101,7 +101,7 @@ cdef inline void funding(Engine* e, const tc_admin* a, Book* b) noexcept nogil:
         cash = cash_of(e, p)
         cash[0] -= p.qty * a.amount
         emit_balance(
-            e, p.account_id, p.instrument_id, b.spec.quote_asset, -p.qty * a.amount, cash[0], TC_CMD_FUNDING, SM_FUNDING
+            e, p.account_id, p.instrument_id, b.quote_asset, -p.qty * a.amount, cash[0], TC_CMD_FUNDING, SM_FUNDING
         )
         touch_position(e, p)
     emit_done(e, a.kind, a.account_id, a.instrument_id)
@@ -157,7 +157,7 @@ cdef inline void margin_transfer(Engine* e, const tc_admin* a, Book* b) noexcept
         return
     w.total -= a.amount
     p.iso_margin += a.amount
-    emit_balance(e, a.account_id, a.instrument_id, b.spec.quote_asset, -a.amount, w.total, a.kind, 0)
+    emit_balance(e, a.account_id, a.instrument_id, b.quote_asset, -a.amount, w.total, a.kind, 0)
     touch_position(e, p)
     touch_wallet(e, p.quote_wallet)
     emit_done(e, a.kind, a.account_id, a.instrument_id)

@@ -26,6 +26,7 @@ cdef extern from *:
     bint likely "tc_likely"(bint x) noexcept nogil
     bint unlikely "tc_unlikely"(bint x) noexcept nogil
     void prefetch "tc_prefetch"(const void* p) noexcept nogil
+    bint mul_over "__builtin_mul_overflow"(int64_t a, int64_t b, int64_t* product) noexcept nogil
     uint32_t ctz64 "tc_ctz64"(uint64_t x) noexcept nogil
     uint32_t clz64 "tc_clz64"(uint64_t x) noexcept nogil
     const int64_t I64_MAX "TC_I64_MAX"

@@ -7,7 +7,7 @@ questions that only rare terms need.  Everything that is not plain returns False
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from tradecore_ext.arena cimport id_erase, id_find, id_insert, id_place, id_probe, order_alloc, order_release
+from tradecore_ext.arena cimport id_erase, id_insert, id_near, id_place, id_probe, order_alloc, order_release
 from tradecore_ext.book cimport S_IOC_REMAINDER, M_ENDED, end_order, execute, filled, match
 from tradecore_ext.emit cimport emit_order
 from tradecore_ext.filters cimport check_filters
@@ -194,9 +194,11 @@ cdef inline bint plain_new(
     return True
 
 
-cdef inline bint plain_cancel(Engine* e, const tc_command* c, uint32_t tag, bint accounts) noexcept nogil:
-    """CANCEL_ORDER of a plain resting order. O(1)."""
-    cdef uint32_t slot = id_find(e, c.order_id, tag)
+cdef inline bint plain_cancel(
+    Engine* e, const tc_command* c, uint32_t tag, uint32_t hint, bint accounts
+) noexcept nogil:
+    """CANCEL_ORDER of a plain resting order; `hint` may be its slot. O(1)."""
+    cdef uint32_t slot = id_near(e, c.order_id, tag, hint)
     cdef Order* o
     cdef Level* l
     cdef Ladder* s
@@ -232,9 +234,11 @@ cdef inline bint plain_cancel(Engine* e, const tc_command* c, uint32_t tag, bint
     return True
 
 
-cdef inline bint plain_replace(Engine* e, const tc_command* c, uint32_t tag, bint accounts) noexcept nogil:
+cdef inline bint plain_replace(
+    Engine* e, const tc_command* c, uint32_t tag, uint32_t hint, bint accounts
+) noexcept nogil:
     """REPLACE_ORDER of a plain resting order that keeps its place or moves without crossing. O(1)."""
-    cdef uint32_t slot = id_find(e, c.order_id, tag)
+    cdef uint32_t slot = id_near(e, c.order_id, tag, hint)
     cdef Order* o
     cdef Level* l
     cdef Ladder* s

@@ -34,7 +34,7 @@ cdef inline int64_t notional_at(const Book* b, int64_t lots, int64_t px) noexcep
     cdef int128 a = mul128(lots, px)
     if unlikely(a > valuation_max()):
         return valuation_max()
-    a *= b.spec.multiplier
+    a *= b.multiplier
     return valuation_max() if a > valuation_max() else <int64_t>a
 
 
@@ -49,7 +49,7 @@ cdef inline int64_t unrealised(const Book* b, int64_t qty, int64_t cost) noexcep
         return valuation_max()
     if unlikely(a <= -((<int128>1) << 64)):
         return -valuation_max()
-    a = a * b.spec.multiplier - cost
+    a = a * b.multiplier - cost
     if unlikely(a > valuation_max()):
         return valuation_max()
     if unlikely(a < -valuation_max()):

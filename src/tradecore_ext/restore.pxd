@@ -31,6 +31,7 @@ from tradecore_ext.image cimport (
 )
 from tradecore_ext.instrument cimport open_book
 from tradecore_ext.held cimport link_order
+from tradecore_ext.holds cimport hold_wallet
 from tradecore_ext.keytable cimport position_find, position_get, wallet_find, wallet_get
 from tradecore_ext.ladder cimport ladder_find, ladder_get, level_append, level_available, page_find, rank_of
 from tradecore_ext.mathx cimport likely, unlikely
@@ -231,8 +232,6 @@ cdef inline int restore_positions(Engine* e, Image* im) noexcept nogil:
         p.restricted = r[i].restricted
         p.marked = r[i].marked
         p.suspended = r[i].suspended
-        if p.restricted:
-            e.account[r[i].account_id].restricted_any = 1
     return 0
 
 
@@ -365,7 +364,7 @@ cdef inline int restore_order(Engine* e, Image* im, const OrderRecord* r, const 
         fill_terms(e, slot, x)
     if e.accounts:
         e.money[slot].hold = r.hold
-        e.money[slot].adverse = r.adverse
+        e.money[slot].own.adverse = r.adverse
         e.money[slot].fee_rem = r.fee_rem
         e.money[slot].position = NIL
         if r.flags & OF_HELD:
@@ -373,7 +372,9 @@ cdef inline int restore_order(Engine* e, Image* im, const OrderRecord* r, const 
             if position == NIL:
                 return refuse(im, b"a held order finds no position")
             e.money[slot].position = position
-            link_order(e, e.account + r.account_id, slot)
+            if not e.book[r.instrument_id].linear:
+                e.money[slot].own.wallet = hold_wallet(e.position + position, r.side)
+            link_order(e, slot)
     if not place_restored(e, e.book + r.instrument_id, slot, r.px):
         return refuse(im, b"the orders need more levels or pages than this engine has")
     return 0

@@ -6,7 +6,7 @@ from libc.stdint cimport int64_t, uint16_t, uint32_t
 
 from tradecore_ext.emit cimport order_px
 from tradecore_ext.held cimport closable, count_working, set_spot_hold
-from tradecore_ext.holds cimport hold_wallet, spot_hold, spot_need
+from tradecore_ext.holds cimport spot_hold, spot_need
 from tradecore_ext.limits cimport Ask, limits_check, limits_consume
 from tradecore_ext.margin cimport MarginNeed, margin_check_replace, margin_reduce, margin_replace
 from tradecore_ext.mathx cimport int128, unlikely
@@ -19,6 +19,7 @@ from tradecore_ext.risk cimport (
     check_spot_values,
     check_state,
     check_switches,
+    is_limited,
     cover,
     wallet_of,
 )
@@ -54,7 +55,7 @@ cdef inline uint16_t check_spot_replace(
     cdef uint16_t status = check_spot_values(b, o.side, px, leaves, False, need, r)
     if unlikely(status != 0):
         return status
-    return cover(e, o.side, hold_wallet(e.position + m.position, o.side), need, m.hold, r)
+    return cover(e, o.side, m.own.wallet, need, m.hold, r)
 
 
 cdef inline uint16_t risk_check_replace(
@@ -86,7 +87,7 @@ cdef inline uint16_t risk_check_replace(
         if closable(p, o.side) == 0:
             r.observed = leaves
             return SQ_REDUCE_ONLY
-    if unlikely(a.limited | e.limited_any):
+    if unlikely(is_limited(e, a, p)):
         ask_of_replace(e, slot, px, leaves, &q)
         status = limits_check(e, &q, p, &r.observed, &r.limit, &r.scope)
         if status:
@@ -116,7 +117,7 @@ cdef inline void risk_replace(
     cdef Position* p = e.position + e.money[slot].position
     cdef int64_t old_px = order_px(e, o)
     cdef Ask q
-    if unlikely(r.checked and (a.limited | e.limited_any)):
+    if unlikely(r.checked and is_limited(e, a, p)):
         ask_of_replace(e, slot, px, leaves, &q)
         limits_consume(e, &q)
     count_working(e, o, p, leaves - o.leaves_qty)

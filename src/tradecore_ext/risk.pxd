@@ -8,7 +8,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from tradecore_ext.emit cimport tc_check
 from tradecore_ext.held cimport closable, count_working, link_order
-from tradecore_ext.holds cimport HOLD_BITS, hold_wallet, spot_need
+from tradecore_ext.holds cimport HOLD_BITS, hold_wallet, small_notional, spot_need
 from tradecore_ext.keytable cimport position_find, position_get, position_room, wallet_find, wallets_missing
 from tradecore_ext.limits cimport Ask, clip, limits_check, limits_consume
 from tradecore_ext.margin cimport MarginNeed, margin_accept, margin_check_new, margin_free, margin_state
@@ -64,15 +64,21 @@ cdef inline uint16_t check_switches(
     """Checks 1 and 2: kill switches and restrictions."""
     if unlikely(e.firm.killed):
         return SQ_KILLED_FIRM
-    if a.group_id and e.group[a.group_id].killed:
-        return SQ_KILLED_GROUP
-    if unlikely(a.killed):
-        return SQ_KILLED_ACCOUNT
+    if unlikely(p == NULL or p.watched):
+        if a.group_id and e.group[a.group_id].killed:
+            return SQ_KILLED_GROUP
+        if a.killed:
+            return SQ_KILLED_ACCOUNT
     if unlikely(e.restricted_any and b.restricted):
         return SQ_RESTRICTED
-    if unlikely(a.restricted_any and p != NULL and p.restricted):
+    if unlikely(p != NULL and p.restricted):
         return SQ_RESTRICTED
     return 0
+
+
+cdef inline bint is_limited(const Engine* e, const RiskNode* a, const Position* p) noexcept nogil:
+    """Whether some limit of the account, its group or the firm is on."""
+    return e.limited_any or ((p == NULL or p.watched) and a.limited != 0)
 
 
 cdef inline uint16_t check_state(
@@ -106,7 +112,7 @@ cdef inline int64_t lots_of(const Engine* e, const Book* b, const NewOrder* n) n
         px = e.level[b.ladder[1].best_level].px if b.ladder[1].n_levels else 0
     if px == 0:
         return 0
-    return <int64_t>(n.cash_order_qty / (<int128>px * b.spec.multiplier))
+    return <int64_t>(n.cash_order_qty / (<int128>px * b.multiplier))
 
 
 # ---- a new order -------------------------------------------------------------------------------------------
@@ -132,15 +138,16 @@ cdef inline void ask_of(Engine* e, const Book* b, const NewOrder* n, Ask* q) noe
         return
     if px == 0:
         px = b.mark_px if b.linear and b.mark_px else b.last_px
-    q.value = notional(px, q.lots, b.spec.multiplier)
+    q.value = notional(px, q.lots, b.multiplier)
 
 
 cdef inline uint16_t check_reach(const Position* p, int64_t lots, RiskResult* r) noexcept nogil:
     """Position counters stay within 2^62 whatever fills."""
-    cdef int128 x = lots
+    cdef uint64_t x = <uint64_t>lots
     if likely(p != NULL):
-        x += <int128>abs64(p.qty) + p.open_buy + p.open_sell
-    if unlikely(x > <int128>1 << HOLD_BITS):
+        # None of the three is above 2^62 and lots is not above 2^56 (of cash orders 2^62): no overflow.
+        x += <uint64_t>abs64(p.qty) + <uint64_t>p.open_buy + <uint64_t>p.open_sell
+    if unlikely(x > <uint64_t>1 << HOLD_BITS):
         r.observed = clip(x)
         r.limit = <int64_t>1 << HOLD_BITS
         return SQ_NOTIONAL_OVERFLOW
@@ -167,8 +174,11 @@ cdef inline uint16_t check_spot_values(
 ) noexcept nogil:
     """319: values that the ledger could not hold."""
     cdef int128 n
+    cdef int64_t value
+    if likely(not is_cash and small_notional(b, px, lots, &value)):
+        return 0
     if likely(px > 0 and not is_cash):
-        n = notional(px, lots, b.spec.multiplier)
+        n = notional(px, lots, b.multiplier)
         if unlikely(n > <int128>1 << HOLD_BITS):
             r.observed = clip(n)
             r.limit = <int64_t>1 << HOLD_BITS
@@ -216,7 +226,7 @@ cdef inline uint32_t wallet_of(
     if likely(p != NULL):
         return p.quote_wallet if b.linear else hold_wallet(p, side)
     if b.linear or side == TC_SIDE_BUY:
-        return wallet_find(e, account_id, b.spec.quote_asset)
+        return wallet_find(e, account_id, b.quote_asset)
     return wallet_find(e, account_id, b.spec.base_asset)
 
 
@@ -251,7 +261,7 @@ cdef inline uint16_t risk_check_new(Engine* e, const NewOrder* n, RiskResult* r)
         if closable(p, n.side) == 0:
             r.observed = n.order_qty
             return SQ_REDUCE_ONLY
-    if unlikely(a.limited | e.limited_any):
+    if unlikely(is_limited(e, a, p)):
         ask_of(e, b, n, &q)
         status = limits_check(e, &q, p, &r.observed, &r.limit, &r.scope)
         if status:
@@ -291,17 +301,18 @@ cdef inline void risk_accept(Engine* e, uint32_t slot, const NewOrder* n, const 
             return
     p = e.position + m.position
     m.hold = 0
-    m.adverse = 0
+    m.own.adverse = 0
     m.fee_rem = 0
-    link_order(e, a, slot)
+    link_order(e, slot)
     count_working(e, o, p, o.leaves_qty)
     if unlikely(e.track):
         sums_order(e, n.account_id, 1, order_gross(e, o, n.px, o.leaves_qty))
     if likely(not e.book[n.instrument_id].linear):
         m.hold = r.need
-        e.wallet[hold_wallet(p, n.side)].hold += r.need
+        m.own.wallet = hold_wallet(p, n.side)
+        e.wallet[m.own.wallet].hold += r.need
     else:
         margin_accept(e, slot, r.need, r.adverse)
-    if unlikely(a.limited | e.limited_any):
+    if unlikely(is_limited(e, a, p)):
         ask_of(e, e.book + n.instrument_id, n, &q)
         limits_consume(e, &q)

@@ -59,9 +59,13 @@ cdef struct Order:           # 64 bytes, one line
     uint8_t state
     uint8_t in_ids           # stands in the id table (a taker enters it when it comes to rest)
 
+cdef union Own:              # what an order keeps by the type of its instrument
+    int64_t adverse          # linear: loss against the mark per lot at entry
+    uint32_t wallet          # spot: where its hold stands, so that nobody has to ask the position first
+
 cdef struct Money:           # 32 bytes, parallel to Order, only with accounts on
     int64_t hold             # spot buy: quote; spot sell: base; linear: quote for fee and adverse price
-    int64_t adverse          # linear: loss against the mark per lot at entry
+    Own own
     uint32_t fee_rem         # remainder of the cumulative fee, parts per million of a quote unit
     uint32_t position        # slot of (account, instrument)
     uint32_t held_next       # all live held orders of the position, newest first
@@ -111,18 +115,19 @@ cdef struct Page:            # 64 neighbouring ranks; far pages are nodes of a t
 cdef enum:
     WINDOW = 64              # pages of the window around the touch: 4,096 prices
 
-cdef struct Ladder:
+cdef struct Ladder:          # one line, and the window behind it
     int64_t best             # rank of the best level, I64_MAX when empty
     int64_t qty              # leaves of the whole side
-    uint64_t n_orders
     int64_t base             # key of the window's first page
     uint64_t occupied        # bit d: page base + d has a level
     uint32_t best_level
     uint32_t root            # tree of far pages
     uint32_t far_first       # leftmost far page
     uint32_t n_levels
+    uint32_t n_orders
     uint32_t book            # instrument_id
     uint32_t far_ops         # weighted count of what was done outside of the window since it moved
+    uint32_t reserved
     uint32_t window[64]      # pages of the window, NIL where never used; empty ones stay
 
 cdef struct Timer:
@@ -149,25 +154,32 @@ cdef struct Book:
     int64_t lo_px            # source prices since the last election round; lo > hi: none
     int64_t hi_px
     uint64_t n_live          # live orders in any state
-    Ladder ladder[4]
-    tc_instrument spec
+    # line 1: what money and trades read besides; the first five are spec's (instrument.pxd copies them)
+    int64_t multiplier
+    int64_t base_per_lot
+    int32_t maker_fee_ppm
+    int32_t taker_fee_ppm
+    uint32_t quote_asset
+    uint32_t firm_sums       # slot + 1 of the firm's GroupPosition of the instrument, 0 not looked up yet
     int64_t band_lo_px       # prices inside spec's band, derived from it (instrument.pxd)
     int64_t band_hi_px
     int64_t dyn_ref_px       # last trade when the order in flight began
-    int64_t auction_ref_px   # reference of SET_PHASE for the next uncross, 0 none
-    uint64_t mark_ts_ns
-    uint32_t trailing_head
-    uint32_t phase_timer     # position in the timer heap, NIL none
     uint32_t positions_head  # all positions of the instrument, any order
     uint8_t dirty            # stands in the election list of this command
     uint8_t reserved0
     uint16_t trip_status     # breaker tripped by the taker in flight, 0 none
-    uint8_t reserved[4]
-    uint32_t pending_trailing  # trailing stops among the pending list members
-    uint32_t firm_sums       # slot + 1 of the firm's GroupPosition of the instrument, 0 not looked up yet
+    # lines 2, 7, 12, 17, each with four lines of window behind it
+    Ladder ladder[4]
+    tc_instrument spec
+    int64_t auction_ref_px   # reference of SET_PHASE for the next uncross, 0 none
+    uint64_t mark_ts_ns
     int64_t quiet_lo         # prints strictly between the two are of no interest to any trailing stop
     int64_t quiet_hi
-    uint64_t reserved2[5]    # every book begins on a line of its own
+    uint32_t phase_timer     # position in the timer heap, NIL none
+    uint32_t trailing_head
+    uint32_t pending_trailing  # trailing stops among the pending list members
+    uint32_t reserved1
+    uint64_t reserved2[2]    # every book begins on a line of its own
 
 cdef struct IdTable:         # order_id -> slot: linear probing, backward-shift deletion
     uint64_t* entry          # tag << 32 | slot + 1; 0 empty
@@ -204,7 +216,9 @@ cdef struct Position:        # (account, instrument); never erased. 128 bytes: o
     int64_t open_buy         # working lots of held orders
     int64_t open_sell
     uint32_t orders_head     # live held orders
-    uint32_t reserved0
+    uint8_t restricted       # no new orders (RESTRICT)
+    uint8_t watched          # some rule looks at the account itself (watch.pxd); where none does its record is not read
+    uint8_t reserved0[2]
     uint32_t account_id
     uint32_t instrument_id
     uint32_t quote_wallet
@@ -222,10 +236,9 @@ cdef struct Position:        # (account, instrument); never erased. 128 bytes: o
     uint8_t state            # isolated: tc_account_state
     uint8_t round
     uint8_t dirty
-    uint8_t restricted       # no new orders (RESTRICT)
     uint8_t marked           # isolated pool, as in Wallet
     uint8_t suspended
-    uint8_t reserved
+    uint8_t reserved[2]
 
 cdef struct Bucket:          # token bucket and duplicate window of one node
     uint64_t tokens          # nano-messages: one message = 1e9
@@ -259,15 +272,14 @@ cdef struct Rules:           # cold part of a risk node: pages of accounts witho
     Bucket bucket
     Limits limits
 
-cdef struct RiskNode:        # an account, a group or the firm: one line, all that most orders read
+cdef struct RiskNode:        # an account, a group or the firm: one line
     uint8_t exists
     uint8_t killed
-    uint8_t restricted_any   # account: some position carries the restricted flag
-    uint8_t reserved0
-    uint32_t limited         # = limits.any, here because every order reads it
+    uint8_t reserved0[2]
+    uint32_t limited         # = limits.any
     uint32_t group_id
     uint32_t trade_group
-    uint32_t open_orders     # live held orders; groups and firm: kept while Engine.track is on
+    uint32_t open_orders     # live held orders; account: kept while watched; groups and firm: while Engine.track is on
     uint32_t reserved3
     uint32_t wallets_head
     uint32_t positions_head
@@ -386,8 +398,8 @@ cdef struct Engine:
     uint32_t max_group_positions
     uint8_t track            # some gross, group or firm limit is set: the sums are kept
     uint8_t restricted_any   # some instrument is restricted for everybody
+    uint8_t linear_any       # some instrument is linear
     uint8_t limited_any      # some group or the firm has a limit
-    uint8_t reserved2
 
 cdef struct AuditResult:     # first identity that does not hold; code 0 = all hold
     uint32_t code

@@ -25,7 +25,7 @@ cdef inline int128 order_gross(Engine* e, const Order* o, int64_t px, int64_t le
     """What an order adds to gross notional: orders without a price and cash orders count nothing."""
     if px <= 0 or o.flags & OF_CASH:
         return 0
-    return notional(px, leaves, e.book[o.instrument_id].spec.multiplier)
+    return notional(px, leaves, e.book[o.instrument_id].multiplier)
 
 
 cdef inline void add_position(Engine* e, uint32_t group_id, const Position* p) noexcept nogil:

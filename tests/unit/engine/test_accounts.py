@@ -102,6 +102,19 @@ def test_kill_switches_cancel_their_scope_and_keep_it_out() -> None:
     assert v.admin(K.KILL_SWITCH, scope=2, state=1) == ["REJECTED KILL_SWITCH CAPACITY_GROUPS 0/4"]
 
 
+def test_an_account_that_joins_a_killed_group_is_out_and_back_in_when_it_leaves() -> None:
+    v = SpotVenue({1: (9_000, 50), 2: (9_000, 50)}, groups={2: 1})
+    v.order(1, BUY, 1, 90)  # account 1 has a position from here on
+    v.send(build.cancel(order_id=1, account_id=1))
+    v.admin(K.KILL_SWITCH, scope=2, state=1, group_id=1)
+    assert v.order(1, BUY, 1, 90) == ["ACCEPTED 1 buy 1@90 OK"]
+    v.send(build.cancel(order_id=2, account_id=1))
+    assert v.admin(K.ACCOUNT, account_id=1, group_id=1) == ["DONE ACCOUNT OK 0/0"]
+    assert v.order(1, BUY, 1, 90) == ["REJECTED NEW_ORDER KILLED_GROUP 0/0"]
+    assert v.admin(K.ACCOUNT, account_id=1) == ["DONE ACCOUNT OK 0/0"]
+    assert v.order(1, BUY, 1, 90) == ["ACCEPTED 1 buy 1@90 OK"]
+
+
 def test_restrictions_are_of_one_account_or_of_all() -> None:
     v = SpotVenue({1: (9_000, 50), 2: (9_000, 50)})
     v.order(1, BUY, 1, 90)
