@@ -39,8 +39,8 @@ from tradecore_ext.stopbook cimport trailing_print
 from tradecore_ext.types cimport *
 
 # What stays out of line: gcc inlines what is called from one place or is small, and a rare function inside a hot one
-# costs the hot one its registers (six saved and restored around every event). And what must be inlined, because a
-# constant among its arguments decides nearly all of it. These declarations only add an attribute
+# costs the hot one its registers (six saved and restored around every event). And what must be inlined: what nearly
+# every command passes, and what a constant among its arguments decides. These declarations only add an attribute
 # to the functions that Cython defines; gcc passes over a name that is not there.
 cdef extern from *:
     """
@@ -58,12 +58,26 @@ cdef extern from *:
         struct __pyx_t_13tradecore_ext_5state_Engine *, struct __pyx_t_13tradecore_ext_5state_Ladder *, uint32_t);
     TC_COLD void __pyx_f_13tradecore_ext_5phase_fire_timers(struct __pyx_t_13tradecore_ext_5state_Engine *);
     #define TC_HERE __attribute__((always_inline)) static inline
+    struct __pyx_t_13tradecore_ext_5state_Order;
+    TC_HERE void __pyx_f_13tradecore_ext_4emit_emit_order_here(
+        struct __pyx_t_13tradecore_ext_5state_Engine *, uint8_t, uint16_t,
+        struct __pyx_t_13tradecore_ext_5state_Order const *, int64_t);
+    TC_HERE void __pyx_f_13tradecore_ext_6ladder_level_append(
+        struct __pyx_t_13tradecore_ext_5state_Engine *, struct __pyx_t_13tradecore_ext_5state_Ladder *, uint32_t,
+        uint32_t);
+    TC_HERE void __pyx_f_13tradecore_ext_6ladder_level_unlink(
+        struct __pyx_t_13tradecore_ext_5state_Engine *, struct __pyx_t_13tradecore_ext_5state_Ladder *, uint32_t, int);
+    TC_HERE uint32_t __pyx_f_13tradecore_ext_6ladder_ladder_get(
+        struct __pyx_t_13tradecore_ext_5state_Engine *, struct __pyx_t_13tradecore_ext_5state_Ladder *, int64_t,
+        int64_t);
     struct __pyx_t_13tradecore_ext_5ahead_Ahead;
     TC_HERE void __pyx_f_13tradecore_ext_5ahead_look_ahead(
         struct __pyx_t_13tradecore_ext_5state_Engine *, tc_command const *, uint64_t, uint32_t, uint64_t,
         struct __pyx_t_13tradecore_ext_5ahead_Ahead *, int);
     #define TC_APART __attribute__((noinline)) static
     struct __pyx_t_13tradecore_ext_5state_Book;
+    TC_APART int __pyx_f_13tradecore_ext_5plain_passes_range(
+        struct __pyx_t_13tradecore_ext_5state_Book const *, int64_t, int64_t);
     struct __pyx_t_13tradecore_ext_4spot_SpotHold;
     struct __pyx_t_13tradecore_ext_4risk_RiskResult;
     TC_APART void __pyx_f_13tradecore_ext_4held_risk_release(

@@ -11,7 +11,7 @@ from tradecore_ext.ladder cimport ladder_init
 from tradecore_ext.liquidation cimport liquidation_step
 from tradecore_ext.margin cimport margin_insurer, margin_revalue
 from tradecore_ext.mathx cimport I64_MAX
-from tradecore_ext.state cimport NIL, Book, Engine
+from tradecore_ext.state cimport FILTER_ALL, FILTER_QTY, FILTER_RANGE, NIL, Book, Engine
 from tradecore_ext.types cimport *
 
 cdef enum:
@@ -54,10 +54,11 @@ cdef inline void adopt_spec(Book* b, const tc_instrument* d) noexcept nogil:
     b.prorata = d.algo == TC_ALGO_PRORATA
     b.trigger = d.trigger
     derive_band(b)
-    b.plain = (
-        d.tick == 1 and d.lot == 1 and d.min_order_qty <= 1 and d.min_notional == 0
-        and d.band_up_ppm == 0 and d.band_down_ppm == 0
-    )
+    b.plain = FILTER_ALL
+    if d.tick == 1 and d.lot == 1:
+        b.plain = FILTER_RANGE
+        if d.min_order_qty <= 1 and d.min_notional == 0 and d.band_up_ppm == 0 and d.band_down_ppm == 0:
+            b.plain = FILTER_QTY
 
 
 cdef inline void open_book(Engine* e, uint32_t instrument_id, const tc_instrument* d) noexcept nogil:

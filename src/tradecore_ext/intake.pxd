@@ -26,6 +26,7 @@ from tradecore_ext.mathx cimport likely, min64, unlikely
 from tradecore_ext.phase cimport after_all, after_book
 from tradecore_ext.risk cimport NewOrder, RiskResult, risk_accept, risk_check_new
 from tradecore_ext.state cimport (
+    FILTER_QTY,
     NIL,
     OF_CASH,
     OF_HELD,
@@ -236,7 +237,7 @@ cdef inline uint16_t check_order(
         if b.phase != TC_PHASE_AUCTION or c.ord_type == TC_ORD_MARKET or not rests(c.tif):
             v.observed = b.phase
             return SI_PHASE
-    if not b.plain or t != NULL:
+    if b.plain != FILTER_QTY or t != NULL:
         status = check_filters(
             b, c.px, 0 if t == NULL else t.stop_px, c.order_qty, 0 if t == NULL else t.display_qty,
             0 if t == NULL else t.min_qty, 0 if t == NULL else t.cash_order_qty, v

@@ -9,9 +9,10 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from tradecore_ext.arena cimport id_erase, id_insert, id_near, id_place, id_probe, order_alloc, order_release
 from tradecore_ext.book cimport S_IOC_REMAINDER, M_ENDED, end_order, execute, filled, match
-from tradecore_ext.emit cimport emit_order
+from tradecore_ext.emit cimport emit_order_here
 from tradecore_ext.filters cimport check_filters
 from tradecore_ext.held cimport risk_release
+from tradecore_ext.holds cimport small_notional
 from tradecore_ext.ladder cimport (
     ladder_drop,
     ladder_get,
@@ -25,7 +26,19 @@ from tradecore_ext.phase cimport after_book
 from tradecore_ext.revise cimport risk_check_replace, risk_replace
 from tradecore_ext.risk cimport RiskResult
 from tradecore_ext.spot cimport SpotHold, spot_accept, spot_check
-from tradecore_ext.state cimport NIL, OF_HELD, ST_RESTING, Book, Engine, Ladder, Level, Order, Verdict
+from tradecore_ext.state cimport (
+    FILTER_QTY,
+    FILTER_RANGE,
+    NIL,
+    OF_HELD,
+    ST_RESTING,
+    Book,
+    Engine,
+    Ladder,
+    Level,
+    Order,
+    Verdict,
+)
 from tradecore_ext.types cimport (
     TC_EVT_ACCEPTED,
     TC_EVT_CANCELED,
@@ -110,12 +123,23 @@ cdef inline bint plain_book(const Book* b) noexcept nogil:
     return b.phase == TC_PHASE_CONTINUOUS and not b.prorata and quiet_stops(b)
 
 
+cdef inline bint passes_range(const Book* b, int64_t px, int64_t order_qty) noexcept nogil:
+    """`passes` where there is more to look at than the largest quantity."""
+    cdef Verdict v
+    cdef int64_t value
+    if likely(b.plain == FILTER_RANGE and small_notional(b, px, order_qty, &value)):
+        return (
+            b.spec.min_order_qty <= order_qty <= b.max_order_qty and b.band_lo_px <= px <= b.band_hi_px
+            and value >= b.spec.min_notional
+        )
+    return check_filters(b, px, 0, order_qty, 0, 0, 0, &v) == 0
+
+
 cdef inline bint passes(const Book* b, int64_t px, int64_t order_qty) noexcept nogil:
     """Whether the instrument's filters let these values through; who refuses says why (intake.pxd)."""
-    cdef Verdict v
-    if likely(b.plain):
+    if likely(b.plain == FILTER_QTY):
         return order_qty <= b.max_order_qty
-    return check_filters(b, px, 0, order_qty, 0, 0, 0, &v) == 0
+    return passes_range(b, px, order_qty)
 
 
 cdef inline bint plain_cross(Engine* e, Book* b, uint32_t slot, const tc_command* c, int64_t worst) noexcept nogil:
@@ -170,7 +194,7 @@ cdef inline bint plain_new(
     b.n_live += 1
     if accounts:
         spot_accept(e, slot, c.px, &money)
-    emit_order(e, TC_EVT_ACCEPTED, 0, o, c.px)
+    emit_order_here(e, TC_EVT_ACCEPTED, 0, o, c.px)
     rank = side_rank(c.side, c.px)
     # Ranks of the two sides have opposite signs: the other side's best trades with us up to -rank.
     if likely(b.ladder[2 - c.side].best > -rank and c.tif != TC_TIF_IOC):
@@ -223,7 +247,7 @@ cdef inline bint plain_cancel(
     l.count -= 1
     s.n_orders -= 1
     o.leaves_qty = 0
-    emit_order(e, TC_EVT_CANCELED, SP_CANCEL_REQUEST, o, l.px)
+    emit_order_here(e, TC_EVT_CANCELED, SP_CANCEL_REQUEST, o, l.px)
     if l.count == 0:
         ladder_drop(e, s, o.level, side_rank(o.side, l.px))
     id_erase(e, tag, slot)
@@ -271,7 +295,7 @@ cdef inline bint plain_replace(
         level_reduce(e, s, o.level, o.leaves_qty - leaves)
         o.order_qty = total
         o.leaves_qty = leaves
-        emit_order(e, TC_EVT_REPLACED, 0, o, px)
+        emit_order_here(e, TC_EVT_REPLACED, 0, o, px)
         return True
     rank = side_rank(o.side, px)
     if b.ladder[2 - o.side].best <= -rank or not level_available(e):
@@ -285,6 +309,6 @@ cdef inline bint plain_replace(
     level_unlink(e, s, slot, o.side - 1)
     o.order_qty = total
     o.leaves_qty = leaves
-    emit_order(e, TC_EVT_REPLACED, 0, o, px)
+    emit_order_here(e, TC_EVT_REPLACED, 0, o, px)
     level_append(e, s, ladder_get(e, s, rank, px), slot)
     return True

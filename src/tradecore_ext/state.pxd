@@ -136,11 +136,16 @@ cdef struct Timer:
     uint32_t kind            # 0 order expiry, 1 phase
     uint32_t ref             # order slot or instrument_id
 
+cdef enum:
+    FILTER_ALL = 0           # tick or lot is not 1: check_filters
+    FILTER_QTY = 1           # nothing but the largest quantity
+    FILTER_RANGE = 2         # smallest quantity, price band and notional besides
+
 cdef struct Book:
     # line 0: what every command on the instrument reads
     uint8_t exists
     uint8_t phase
-    uint8_t plain            # no tick, lot, band or notional to look at
+    uint8_t plain            # FILTER_*: what the filters ask of a plain order
     uint8_t linear
     uint8_t breakers         # a static or dynamic band is configured
     uint8_t prorata          # spec.algo is pro-rata
