@@ -104,7 +104,8 @@ cdef enum:
     MAX_EPOCH = 1          # newest semantics this build knows
     HASH_AHEAD = 8         # frames between the hash of an id and its use
     TAGS = 16
-    PREFETCH_FROM = 20000  # live orders or positions that no longer fit the second-level cache
+    FETCH_FROM = 20000     # live orders or positions from which on it pays to look ahead, accounts on
+    FETCH_FROM_BARE = 65536  # live orders, accounts off: there is less to wait for, and it costs the same
 
 cdef inline void bad_frame(Engine* e, const tc_command* c, uint16_t status) noexcept nogil:
     """A frame that cannot be read: said with the ids as sent, where the kind has them."""
@@ -263,7 +264,11 @@ cdef inline bint worth_fetching(const Engine* e, uint64_t n) noexcept nogil:
     """Whether the state is larger than the caches near the core."""
     if e.prefetch == 0:
         return False
-    return e.prefetch == 1 or e.live > PREFETCH_FROM or e.n_positions > PREFETCH_FROM
+    if e.prefetch == 1:
+        return True
+    if e.accounts:
+        return e.live > FETCH_FROM or e.n_positions > FETCH_FROM
+    return e.live > FETCH_FROM_BARE
 
 
 cdef inline bint far_one(
