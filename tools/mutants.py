@@ -138,6 +138,8 @@ def killer(kernel: Path, number: int, timeout_s: float | None) -> str:
     search = os.pathsep.join([str(kernel.parent), str(ROOT / "src")])
     env = {"TRADECORE_COMMANDS": COMMANDS} | os.environ
     env |= {"PYTHONPATH": search, "TRADECORE_MUTANT": str(number)}
+    # Streams that tell it from the kernel stay out of the scenarios, which later runs would take.
+    env["TRADECORE_FOUND"] = str(BUILD / "found")
     try:
         done = subprocess.run(
             command,

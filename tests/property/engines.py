@@ -22,7 +22,8 @@ SIZES = {
     "max_groups": 8,
     "max_assets": 8,
 }
-FOUND = Path(__file__).parents[1] / "scenarios" / "found"
+# `make mutants` says another folder: what tells a mutant from the kernel is no finding.
+FOUND = Path(os.environ.get("TRADECORE_FOUND") or Path(__file__).parents[1] / "scenarios" / "found")
 AUDIT_EACH = bool(os.environ.get("TRADECORE_AUDIT"))
 
 
@@ -45,7 +46,7 @@ def report(commands: Sequence[bytes], accounts: bool, name: str, line: str) -> s
         return f"{line}\nonly in batches: fed one by one the engines agree"
     short = minimise(commands, fails, budget=400)
     found = compare(short, kernel(accounts), oracle(accounts))
-    FOUND.mkdir(exist_ok=True)
+    FOUND.mkdir(parents=True, exist_ok=True)
     path = FOUND / f"{name}.txt"
     steps = [scenario.Step(command_line(c), c) for c in short]
     case = scenario.Scenario(name, [f"# Found by {line}; review, rename, keep."], accounts, steps)
