@@ -145,7 +145,8 @@ cdef inline uint16_t check_reach(const Position* p, int64_t lots, RiskResult* r)
     """Position counters stay within 2^62 whatever fills."""
     cdef uint64_t x = <uint64_t>lots
     if likely(p != NULL):
-        # None of the three is above 2^62 and lots is not above 2^56 (of cash orders 2^62): no overflow.
+        # Together the three stay below 2^63: within 2^62 by this check, and one cash order, whose lots nobody counts,
+        # may add as much. lots is within 2^62. So 64 bits do, also where a replace asks for less.
         x += <uint64_t>abs64(p.qty) + <uint64_t>p.open_buy + <uint64_t>p.open_sell
     if unlikely(x > <uint64_t>1 << HOLD_BITS):
         r.observed = clip(x)
