@@ -138,10 +138,16 @@ class Server(ABC):
         self._gone()
 
     def pause(self) -> None:
-        """Stop it in its tracks; connections stay open and nothing is answered."""
+        """Stop it in its tracks: connections stay open, nothing is answered. Raises ServiceError.
+
+        The signal only asks: on a busy machine a thread of the server can answer one more question
+        before it sees it. So this returns when every thread stands.
+        """
         if self.alive():
             assert self.process is not None
             self.process.send(signal.SIGSTOP)
+            if not wait_until(self.process.stands, 10.0, every_s=0.001):
+                raise ServiceError(f"{self.name} (process {self.process.pid}) does not stop")
 
     def resume(self) -> None:
         """Let it go on after `pause`."""

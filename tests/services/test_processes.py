@@ -51,6 +51,25 @@ def test_process_that_ignores_the_request_is_killed(tmp_path: Path) -> None:
     assert not ref.alive()
 
 
+def test_stopped_process_stands_with_all_its_threads_until_it_goes_on(tmp_path: Path) -> None:
+    program = (
+        "import threading, signal\n"
+        "def work(): all(True for _ in iter(int, 1))\n"
+        "for _ in range(8): threading.Thread(target=work).start()\n"
+        "print('up', flush=True)"
+    )
+    ref = _spawn(tmp_path, program)
+    assert not ref.stands()
+    ref.send(signal.SIGSTOP)
+    assert wait_until(ref.stands, 20.0)
+    assert ref.alive()
+    ref.send(signal.SIGCONT)
+    assert wait_until(lambda: not ref.stands(), 20.0)
+    ref.send(signal.SIGKILL)
+    assert ref.wait(10.0)
+    assert not ref.stands()
+
+
 def test_another_process_with_the_same_number_is_not_signalled(tmp_path: Path) -> None:
     ref = _spawn(tmp_path, WAITS)
     earlier = ProcessRef(ref.pid, ref.born - 1)

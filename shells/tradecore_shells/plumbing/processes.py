@@ -75,6 +75,17 @@ class ProcessRef:
         """Tell whether this very process still runs."""
         return ProcessRef.of(self.pid) == self
 
+    def stands(self) -> bool:
+        """Tell whether all its threads are stopped, as some time after SIGSTOP. False when gone."""
+        try:
+            states = [
+                (task / "stat").read_text("ascii", "replace").rpartition(")")[2].split()[0]
+                for task in Path(f"/proc/{self.pid}/task").iterdir()
+            ]
+        except OSError:
+            return False  # a thread, or all of it, has just ended
+        return self.alive() and all(state == "T" for state in states)
+
     def send(self, number: signal.Signals) -> bool:
         """Send a signal; return False when the process is gone already."""
         if not self.alive():
