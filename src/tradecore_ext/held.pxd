@@ -9,7 +9,7 @@ from tradecore_ext.emit cimport order_px, tc_check
 from tradecore_ext.holds cimport spot_hold
 from tradecore_ext.keytable cimport position_find
 from tradecore_ext.margin cimport hold_of, margin_reduce, margin_release
-from tradecore_ext.mathx cimport likely, max64, min64, unlikely
+from tradecore_ext.mathx cimport buy_mask, likely, max64, min64, unlikely
 from tradecore_ext.state cimport (
     NIL,
     OF_CASH,
@@ -57,8 +57,8 @@ cdef inline void count_working(Engine* e, const Order* o, Position* p, int64_t l
     """The order's working lots change by so much; a cash order's are not counted."""
     if unlikely(o.flags & OF_CASH):
         return
-    # Through a chosen address: the side of an order is a coin toss that no branch predictor wins.
-    (&p.open_buy if o.side == TC_SIDE_BUY else &p.open_sell)[0] += lots
+    p.open_buy += lots & buy_mask(o.side)
+    p.open_sell += lots & ~buy_mask(o.side)
     if unlikely(e.track):
         if o.side == TC_SIDE_BUY:
             sums_position(e, o.account_id, o.instrument_id, 0, lots, 0)

@@ -6,7 +6,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from tradecore_ext.emit cimport order_px
 from tradecore_ext.fees cimport SMALL_BITS, fee_bound, fee_on
-from tradecore_ext.mathx cimport int128, likely, mul_over
+from tradecore_ext.mathx cimport buy_mask, int128, likely, mul_over, pick64
 from tradecore_ext.state cimport OF_CASH, Book, Engine, Money, Order, Position
 from tradecore_ext.sums cimport notional
 from tradecore_ext.types cimport TC_SIDE_BUY
@@ -34,7 +34,7 @@ cdef inline int128 spot_need(
         # Both sides at once: which of them is asked for is a coin toss.
         value += fee_on(fee_rem, value, fee_bound(b))
         n = <int128>leaves * b.base_per_lot
-        return value if side == TC_SIDE_BUY else n
+        return n ^ ((value ^ n) & buy_mask(side))
     if side == TC_SIDE_BUY:
         n = cash_left if is_cash else notional(px, leaves, b.multiplier)
         if n > <int128>1 << HOLD_BITS:
@@ -59,4 +59,4 @@ cdef inline int64_t spot_hold(Engine* e, uint32_t slot, int64_t px, int64_t leav
 
 cdef inline uint32_t hold_wallet(const Position* p, uint8_t side) noexcept nogil:
     """The wallet that a spot order's hold stands in."""
-    return (&p.quote_wallet if side == TC_SIDE_BUY else &p.base_wallet)[0]  # no branch
+    return <uint32_t>pick64(buy_mask(side), p.quote_wallet, p.base_wallet)

@@ -2,7 +2,7 @@
 
 Owner of: every rule of rounding in the kernel.  Pure inline functions, no state.
 """
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 cdef extern from *:
     """
@@ -16,6 +16,14 @@ cdef extern from *:
     #endif
     #define tc_ctz64(x) ((uint32_t)__builtin_ctzll(x))
     #define tc_clz64(x) ((uint32_t)__builtin_clzll(x))
+    /* All ones where `first` (0 or 1) is 1. Opaque: gcc turns `c ? a : b` and what it recognises as that back into
+       branches, and whether the next order buys is a toss that no branch predictor wins. */
+    static inline int64_t tc_mask(int first)
+    {
+        int64_t mask = -(int64_t)first;
+        __asm__("" : "+r"(mask));
+        return mask;
+    }
     typedef __int128 tc_i128;
     typedef unsigned __int128 tc_u128;
     #define TC_I64_MAX INT64_MAX
@@ -26,6 +34,7 @@ cdef extern from *:
     bint likely "tc_likely"(bint x) noexcept nogil
     bint unlikely "tc_unlikely"(bint x) noexcept nogil
     void prefetch "tc_prefetch"(const void* p) noexcept nogil
+    int64_t mask_of "tc_mask"(bint first) noexcept nogil
     bint mul_over "__builtin_mul_overflow"(int64_t a, int64_t b, int64_t* product) noexcept nogil
     uint32_t ctz64 "tc_ctz64"(uint64_t x) noexcept nogil
     uint32_t clz64 "tc_clz64"(uint64_t x) noexcept nogil
@@ -46,6 +55,16 @@ cdef inline int64_t max64(int64_t a, int64_t b) noexcept nogil:
 
 cdef inline int64_t abs64(int64_t a) noexcept nogil:
     return -a if a < 0 else a
+
+
+cdef inline int64_t pick64(int64_t mask, int64_t a, int64_t b) noexcept nogil:
+    """a where the mask is all ones, b where it is zero, without a branch."""
+    return b ^ ((a ^ b) & mask)
+
+
+cdef inline int64_t buy_mask(uint8_t side) noexcept nogil:
+    """All ones for a buy: BUY is 1, SELL 2."""
+    return mask_of(side & 1)
 
 
 cdef inline int128 mul128(int64_t a, int64_t b) noexcept nogil:
