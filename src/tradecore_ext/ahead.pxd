@@ -2,17 +2,20 @@
 
 Owner of: the prefetch pipeline of a batch.  Blocks of eight frames walk through stages, each some steps before the
 next, and each stage only reads lines that the stage before has asked for: bucket -> order, position -> level,
-neighbours, wallets.  Nothing here changes state, so a wrong guess (a continuation frame, an id that is gone by then)
-only fetches a line in vain.  A block is split once into new orders and commands on known ones; the stages then run over
-two short lists instead of asking every frame for its kind at every stage, which no branch predictor can answer.  What a
-new order reads of its book is fetched only with accounts on, whose records push the books out of the caches; without
-them asking costs more than it brings (docs/decisions/0005-fetching-ahead.md).
+neighbours, wallets -> page and level of the price.  Nothing here changes state, so a wrong guess (a continuation frame,
+an id that is gone by then) only fetches a line in vain.
+
+Questions that no branch predictor can answer are not asked: a block is split once into new orders and commands on known
+ones, and the stages that only one of the two needs run over a short list; all others run over the whole block, with
+masks; a missing neighbour's line is the one before the array.  What a command reads of its book is fetched only with
+accounts on, whose records push the books out of the caches; without them asking costs more than it brings
+(docs/decisions/0005-fetching-ahead.md).
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from tradecore_ext.arena cimport id_tag
 from tradecore_ext.keytable cimport pair_hash
-from tradecore_ext.mathx cimport likely, prefetch, unlikely
+from tradecore_ext.mathx cimport buy_mask, likely, mask_of, pick64, prefetch, unlikely
 from tradecore_ext.state cimport NIL, ST_FREE, WINDOW, Book, Engine, Ladder, Money, Order, Page, Position
 from tradecore_ext.types cimport TC_CMD_NEW_ORDER, TC_ORD_LIMIT, TC_SIDE_BUY, tc_command
 
@@ -25,13 +28,17 @@ cdef enum:
 cdef struct Ahead:         # what the stages have found out about the frames of one block
     uint32_t tag[8]        # hash of the id
     uint32_t found[8]      # of a new order the slot of its position, of others that of the order; NIL
-    uint32_t level[8]      # of a new order, NIL
-    uint64_t hash[8]       # of (account, instrument)
+    uint64_t hash[8]       # of a new order's (account, instrument)
+    const Ladder* side[8]  # where the price of a new or replaced order belongs
+    int64_t rank[8]        # that price; of a cancel 0
+    uint32_t page[8]       # its page in the window, 0 where it has none
+    uint32_t level[8]      # its level, 0 where it has none
     uint8_t fresh[8]       # frames with new orders
     uint8_t named[8]       # all others
     uint32_t n_fresh
     uint32_t n_named
-    uint32_t cont           # some frame is followed by others of the same command
+    uint32_t count
+    uint32_t cont          # some frame is followed by others of the same command
 
 
 cdef inline void split(const Engine* e, const tc_command* all, uint64_t block, uint64_t n, Ahead* a) noexcept nogil:
@@ -39,11 +46,11 @@ cdef inline void split(const Engine* e, const tc_command* all, uint64_t block, u
     cdef const tc_command* c = all + block * BLOCK
     cdef uint32_t k
     cdef bint fresh
-    cdef uint32_t count = BLOCK if (block + 1) * BLOCK <= n else <uint32_t>(n - block * BLOCK)
+    a.count = BLOCK if (block + 1) * BLOCK <= n else <uint32_t>(n - block * BLOCK)
     a.n_fresh = 0
     a.n_named = 0
     a.cont = 0
-    for k in range(count):
+    for k in range(a.count):
         prefetch(c + k + LINES_AHEAD)
         a.tag[k] = id_tag(&e.ids, c[k].order_id)
         prefetch(e.ids.entry + (a.tag[k] >> e.ids.shift))
@@ -55,16 +62,34 @@ cdef inline void split(const Engine* e, const tc_command* all, uint64_t block, u
         a.n_named += not fresh
 
 
+cdef inline const Order* order_line(const Engine* e, uint32_t slot) noexcept nogil:
+    """An order's line; for NIL the one before the first, without asking which."""
+    return e.order + <int64_t><uint32_t>(slot + 1) - 1
+
+
+cdef inline const Money* money_line(const Engine* e, uint32_t slot) noexcept nogil:
+    return e.money + <int64_t><uint32_t>(slot + 1) - 1
+
+
+cdef inline int64_t rank_at(uint8_t side, int64_t px) noexcept nogil:
+    """Rank of a price: -px for a buy."""
+    cdef uint64_t buy = <uint64_t>buy_mask(side)
+    return <int64_t>((<uint64_t>px ^ buy) - buy)  # unsigned: what stands in a continuation frame may be anything
+
+
+# ---- commands on known orders -------------------------------------------------------------------------------
+
+
 cdef inline uint32_t named_order(const Engine* e, uint32_t tag) noexcept nogil:
     """Slot that the first two buckets name, NIL if none of them does."""
     cdef uint64_t i = tag >> e.ids.shift
     cdef uint64_t x = e.ids.entry[i]
     cdef uint64_t y = e.ids.entry[(i + 1) & e.ids.mask]
-    x = x if <uint32_t>(x >> 32) == tag else y
-    return <uint32_t>x - 1 if <uint32_t>(x >> 32) == tag else NIL
+    x = <uint64_t>pick64(mask_of(<uint32_t>(x >> 32) == tag), <int64_t>x, <int64_t>y)
+    return <uint32_t>x - 1 if likely(<uint32_t>(x >> 32) == tag) else NIL
 
 
-cdef inline void order_named(const Engine* e, const tc_command* c, Ahead* a) noexcept nogil:
+cdef inline void order_named(const Engine* e, const tc_command* c, Ahead* a, bint accounts) noexcept nogil:
     """The order, with its money; the account where limits will look at it."""
     cdef uint32_t k, i
     for i in range(a.n_named):
@@ -72,13 +97,13 @@ cdef inline void order_named(const Engine* e, const tc_command* c, Ahead* a) noe
         a.found[k] = named_order(e, a.tag[k])
         if likely(a.found[k] != NIL):
             prefetch(e.order + a.found[k])
-            if e.accounts:
+            if accounts:
                 prefetch(e.money + a.found[k])
                 if unlikely(e.limited_any):
                     prefetch(e.account + (c[k].account_id if c[k].account_id < e.max_accounts else 0))
 
 
-cdef inline void near_named(const Engine* e, Ahead* a) noexcept nogil:
+cdef inline void near_named(const Engine* e, const tc_command* c, Ahead* a, bint accounts) noexcept nogil:
     """Book, level and neighbours of an order; its position, its wallet, its neighbours in the position's list."""
     cdef const Order* o
     cdef const Book* b
@@ -86,6 +111,8 @@ cdef inline void near_named(const Engine* e, Ahead* a) noexcept nogil:
     cdef uint32_t k, i
     for i in range(a.n_named):
         k = a.named[i]
+        a.side[k] = &e.book[0].ladder[0]
+        a.rank[k] = 0
         if unlikely(a.found[k] == NIL):
             continue
         o = e.order + a.found[k]
@@ -93,30 +120,20 @@ cdef inline void near_named(const Engine* e, Ahead* a) noexcept nogil:
             a.found[k] = NIL
             continue
         b = e.book + o.instrument_id
+        a.side[k] = &b.ladder[(o.side - 1) & 1]
+        a.rank[k] = rank_at(o.side, c[k].px)
         prefetch(b)
-        prefetch(&b.ladder[(o.side - 1) & 1])
+        prefetch(a.side[k])
         prefetch(e.level + o.level)
-        prefetch(e.order + (o.next if o.next != NIL else a.found[k]))
-        prefetch(e.order + (o.prev if o.prev != NIL else a.found[k]))
-        if e.accounts:
+        prefetch(order_line(e, o.next))
+        prefetch(order_line(e, o.prev))
+        if accounts:
             m = e.money + a.found[k]
             prefetch(e.position + (m.position if m.position < e.max_positions else 0))
             if likely(not e.linear_any):
                 prefetch(e.wallet + (m.own.wallet if m.own.wallet < e.max_wallets else 0))
-            prefetch(e.money + (m.held_next if m.held_next != NIL else a.found[k]))
-            prefetch(e.money + (m.held_prev if m.held_prev != NIL else a.found[k]))
-
-
-cdef inline const Page* page_guess(const Engine* e, const tc_command* c) noexcept nogil:
-    """Page of a new order's price in the window of its side, any page where it lies outside."""
-    cdef const Ladder* s = &e.book[c.instrument_id].ladder[(c.side - 1) & 1]
-    cdef uint64_t d = <uint64_t>((rank_at(c) >> 6) - s.base)
-    cdef uint32_t pg = s.window[d & (WINDOW - 1)]
-    return e.page + (pg if d < WINDOW and pg < e.max_pages else 0)
-
-
-cdef inline int64_t rank_at(const tc_command* c) noexcept nogil:
-    return -c.px if c.side == TC_SIDE_BUY else c.px
+            prefetch(money_line(e, m.held_next))
+            prefetch(money_line(e, m.held_prev))
 
 
 cdef inline void money_named(const Engine* e, Ahead* a) noexcept nogil:
@@ -136,6 +153,9 @@ cdef inline void money_named(const Engine* e, Ahead* a) noexcept nogil:
             prefetch(e.wallet + (wallet if wallet != NIL else p.quote_wallet))
 
 
+# ---- new orders ------------------------------------------------------------------------------------------
+
+
 cdef inline void bucket_fresh(const Engine* e, const tc_command* c, Ahead* a) noexcept nogil:
     """Of new orders: the book and the position's bucket; the account where some rule will look at it."""
     cdef const Book* b
@@ -143,6 +163,8 @@ cdef inline void bucket_fresh(const Engine* e, const tc_command* c, Ahead* a) no
     for i in range(a.n_fresh):
         k = a.fresh[i]
         b = e.book + (c[k].instrument_id if c[k].instrument_id < e.max_instruments else 0)
+        a.side[k] = &b.ladder[(c[k].side - 1) & 1]
+        a.rank[k] = rank_at(c[k].side, c[k].px)
         prefetch(b)
         prefetch(&b.multiplier)
         prefetch(&b.ladder[0])
@@ -153,43 +175,35 @@ cdef inline void bucket_fresh(const Engine* e, const tc_command* c, Ahead* a) no
             prefetch(e.account + (c[k].account_id if c[k].account_id < e.max_accounts else 0))
 
 
-cdef inline void position_fresh(const Engine* e, const tc_command* c, Ahead* a) noexcept nogil:
-    """Of new orders: the position, and the place of the window that names the page of the price."""
-    cdef uint64_t x, y, j, d
-    cdef const Ladder* s
+cdef inline void position_fresh(const Engine* e, Ahead* a) noexcept nogil:
+    """Of new orders: the position."""
+    cdef uint64_t x, y, j
     cdef uint32_t k, i
     for i in range(a.n_fresh):
         k = a.fresh[i]
         j = a.hash[k] >> e.positions.shift
         x = e.positions.entry[j]
         y = e.positions.entry[(j + 1) & e.positions.mask]
-        x = x if x >> 32 == a.hash[k] >> 32 else y
-        a.found[k] = <uint32_t>x - 1 if x >> 32 == a.hash[k] >> 32 else NIL
+        x = <uint64_t>pick64(mask_of(x >> 32 == a.hash[k] >> 32), <int64_t>x, <int64_t>y)
+        a.found[k] = <uint32_t>x - 1 if likely(x >> 32 == a.hash[k] >> 32) else NIL
         prefetch(e.position + (a.found[k] if a.found[k] != NIL else 0))
-        s = &e.book[c[k].instrument_id if c[k].instrument_id < e.max_instruments else 0].ladder[(c[k].side - 1) & 1]
-        d = <uint64_t>((rank_at(c + k) >> 6) - s.base)
-        prefetch(s.window + (d & (WINDOW - 1)))
 
 
-cdef inline void page_fresh(const Engine* e, const tc_command* c, Ahead* a) noexcept nogil:
-    """Of new orders: the page of the price; the wallet that pays. Of an account's first order in an instrument: the
-    account, the record that the position will take, the buckets of its wallets."""
+cdef inline void money_fresh(const Engine* e, const tc_command* c, Ahead* a) noexcept nogil:
+    """Of new orders: the wallet that pays, the money of the order they come before in the position's list. Of an
+    account's first order in an instrument: the account, the record that the position will take, the buckets of its
+    wallets."""
     cdef const Position* p
     cdef const Book* b
-    cdef const Page* page
     cdef uint32_t k, i, wallet
     for i in range(a.n_fresh):
         k = a.fresh[i]
-        if c[k].account_id >= e.max_accounts or c[k].instrument_id >= e.max_instruments:
-            continue
-        page = page_guess(e, c + k)
-        prefetch(page)
-        prefetch(&page.level[rank_at(c + k) & 63])
         if likely(a.found[k] != NIL):
             p = e.position + a.found[k]
-            wallet = p.quote_wallet if c[k].side == TC_SIDE_BUY else p.base_wallet
-            prefetch(e.wallet + (wallet if wallet != NIL else p.quote_wallet))
-        else:
+            wallet = <uint32_t>pick64(buy_mask(c[k].side), p.quote_wallet, p.base_wallet)
+            prefetch(e.wallet + (wallet if likely(wallet != NIL) else p.quote_wallet))
+            prefetch(money_line(e, p.orders_head))
+        elif c[k].account_id < e.max_accounts and c[k].instrument_id < e.max_instruments:
             prefetch(e.account + c[k].account_id)
             prefetch(e.position + e.n_positions + i)
             prefetch(&e.position[e.n_positions + i].fees)
@@ -209,34 +223,62 @@ cdef inline void fetch_wallet(const Engine* e, uint64_t hash) noexcept nogil:
         prefetch(e.wallet + (<uint32_t>x - 1))
 
 
-cdef inline void level_fresh(const Engine* e, const tc_command* c, Ahead* a) noexcept nogil:
-    """Of new orders: the level they join; of an account's first order in an instrument: the wallets."""
+cdef inline void wallets_fresh(const Engine* e, const tc_command* c, Ahead* a) noexcept nogil:
+    """Of an account's first order in an instrument: the wallets."""
     cdef const Book* b
-    cdef const Page* page
     cdef uint32_t k, i
     for i in range(a.n_fresh):
         k = a.fresh[i]
-        a.level[k] = NIL
-        if c[k].account_id >= e.max_accounts or c[k].instrument_id >= e.max_instruments:
-            continue
-        page = page_guess(e, c + k)
-        a.level[k] = page.level[rank_at(c + k) & 63] if (page.bits >> (rank_at(c + k) & 63)) & 1 else NIL
-        prefetch(e.level + (a.level[k] if a.level[k] < e.max_levels else 0))
-        if unlikely(a.found[k] == NIL):
+        if unlikely(a.found[k] == NIL) and c[k].account_id < e.max_accounts and c[k].instrument_id < e.max_instruments:
             b = e.book + c[k].instrument_id
             fetch_wallet(e, pair_hash(e, c[k].account_id, b.quote_asset))
             if not b.linear:
                 fetch_wallet(e, pair_hash(e, c[k].account_id, b.spec.base_asset))
 
 
-cdef inline void tail_fresh(const Engine* e, const Ahead* a) noexcept nogil:
-    """Of new orders: the last order of their level."""
-    cdef uint32_t k, i, tail
-    for i in range(a.n_fresh):
-        k = a.fresh[i]
-        if a.level[k] < e.max_levels:
-            tail = e.level[a.level[k]].tail
-            prefetch(e.order + (tail if tail < e.max_orders else 0))
+# ---- where a price belongs -----------------------------------------------------------------------------
+
+
+cdef inline void windows(Ahead* a, uint32_t count) noexcept nogil:
+    """The place of the window that names the page of the price."""
+    cdef uint32_t k
+    for k in range(count):
+        prefetch(a.side[k].window + (((a.rank[k] >> 6) - a.side[k].base) & (WINDOW - 1)))
+
+
+cdef inline void pages(const Engine* e, Ahead* a, uint32_t count) noexcept nogil:
+    """The page, page 0 where the price lies outside of the window or has no page yet."""
+    cdef uint64_t d
+    cdef uint32_t k, pg
+    for k in range(count):
+        d = <uint64_t>((a.rank[k] >> 6) - a.side[k].base)
+        pg = a.side[k].window[d & (WINDOW - 1)] & <uint32_t>mask_of(d < WINDOW)
+        pg &= <uint32_t>mask_of(pg < e.max_pages)
+        a.page[k] = pg
+        prefetch(e.page + pg)
+        prefetch(&e.page[pg].level[a.rank[k] & 63])
+
+
+cdef inline void levels(const Engine* e, Ahead* a, uint32_t count) noexcept nogil:
+    """The level, level 0 where the price has none."""
+    cdef const Page* p
+    cdef uint32_t k, lv
+    for k in range(count):
+        p = e.page + a.page[k]
+        lv = p.level[a.rank[k] & 63] & <uint32_t>mask_of((p.bits >> (a.rank[k] & 63)) & 1)
+        lv &= <uint32_t>mask_of(lv < e.max_levels)
+        a.level[k] = lv
+        prefetch(e.level + lv)
+
+
+cdef inline void tails(const Engine* e, const Ahead* a, uint32_t count) noexcept nogil:
+    """The last order of the level."""
+    cdef uint32_t k
+    for k in range(count):
+        prefetch(order_line(e, e.level[a.level[k]].tail))
+
+
+# ---- timetables ----------------------------------------------------------------------------------------
 
 
 cdef inline void look_at_all(
@@ -251,48 +293,73 @@ cdef inline void look_at_all(
         if accounts:
             bucket_fresh(e, c + q * BLOCK, ring + q)
     for q in range(blocks):
-        order_named(e, c + q * BLOCK, ring + q)
+        order_named(e, c + q * BLOCK, ring + q, accounts)
         if accounts:
-            position_fresh(e, c + q * BLOCK, ring + q)
+            position_fresh(e, ring + q)
     for q in range(blocks):
-        near_named(e, ring + q)
+        near_named(e, c + q * BLOCK, ring + q, accounts)
         if accounts:
-            page_fresh(e, c + q * BLOCK, ring + q)
+            money_fresh(e, c + q * BLOCK, ring + q)
     if accounts:
         for q in range(blocks):
+            pages(e, ring + q, ring[q].count)
             money_named(e, ring + q)
-            level_fresh(e, c + q * BLOCK, ring + q)
+            wallets_fresh(e, c + q * BLOCK, ring + q)
+        for q in range(blocks):
+            levels(e, ring + q, ring[q].count)
+
+
+cdef inline void early(
+    Engine* e, const tc_command* all, uint64_t block, uint32_t part, uint64_t n, Ahead* a, bint accounts
+) noexcept nogil:
+    """The timetable: what is done for the block after next in which eighth of the time a block runs.
+
+    A stage each, because a core can wait for some sixteen lines at a time and a burst of more would stop it; two or
+    three parts between stages, in which the lines of the first have time to come. Inlined where `part` is a constant."""
+    cdef const tc_command* c = all + block * BLOCK
+    if part == 0:
+        split(e, all, block, n, a)
+    if part == 3:
+        order_named(e, c, a, accounts)
+    if part == 6:
+        near_named(e, c, a, accounts)
+    if not accounts:
+        return
+    if part == 1:
+        bucket_fresh(e, c, a)
+    if part == 4:
+        position_fresh(e, a)
+    if part == 7:
+        money_fresh(e, c, a)
+
+
+cdef inline void late(
+    Engine* e, const tc_command* c, uint32_t part, Ahead* a, bint accounts, uint32_t count
+) noexcept nogil:
+    """The same for the next block, whose frames begin at `c`."""
+    if not accounts:
+        return
+    if part == 0:
+        windows(a, count)
+    if part == 1:
+        money_named(e, a)
+    if part == 2:
+        pages(e, a, count)
+    if part == 3:
+        wallets_fresh(e, c, a)
+    if part == 4:
+        levels(e, a, count)
+    if part == 6:
+        tails(e, a, count)
 
 
 cdef inline void look_ahead(
     Engine* e, const tc_command* c, uint64_t block, uint32_t part, uint64_t n, Ahead* ring, bint accounts
 ) noexcept nogil:
-    """The timetable: what is done for `block`, and for the one before it, in which eighth of the time a block runs.
-
-    A stage each, because a core can wait for some sixteen lines at a time and a burst of more would stop it; three
-    parts between stages, in which the lines of the first have time to come. Inlined where `part` is a constant."""
-    cdef uint64_t blocks = (n + BLOCK - 1) // BLOCK
-    cdef uint64_t late = block - 1  # huge before the first block, so that one comparison keeps both ends
-    cdef Ahead* a = ring + (block & (BLOCKS - 1))
-    cdef Ahead* b = ring + (late & (BLOCKS - 1))
-    if part == 0 and block < blocks:
-        split(e, c, block, n, a)
-    if part == 3 and block < blocks:
-        order_named(e, c + block * BLOCK, a)
-    if part == 6 and block < blocks:
-        near_named(e, a)
-    if not accounts:
-        return
-    if part == 1 and block < blocks:
-        bucket_fresh(e, c + block * BLOCK, a)
-    if part == 2 and late < blocks:
-        money_named(e, b)
-    if part == 4 and block < blocks:
-        position_fresh(e, c + block * BLOCK, a)
-    if part == 5 and late < blocks:
-        level_fresh(e, c + late * BLOCK, b)
-    if part == 7:
-        if block < blocks:
-            page_fresh(e, c + block * BLOCK, a)
-        if late < blocks:
-            tail_fresh(e, b)
+    """Part of the timetable for a block and the one before it, as far as there are such."""
+    cdef Ahead* a
+    if block * BLOCK < n:
+        early(e, c, block, part, n, ring + (block & (BLOCKS - 1)), accounts)
+    if block != 0 and (block - 1) * BLOCK < n:
+        a = ring + ((block - 1) & (BLOCKS - 1))
+        late(e, c + (block - 1) * BLOCK, part, a, accounts, a.count)

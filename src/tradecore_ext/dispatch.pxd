@@ -6,7 +6,7 @@ where the state fits the second-level cache it costs a little and brings nothing
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from tradecore_ext.accounts_admin cimport accounts_command
-from tradecore_ext.ahead cimport AHEAD, BLOCK, BLOCKS, LINES_AHEAD, Ahead, look_ahead, look_at_all
+from tradecore_ext.ahead cimport AHEAD, BLOCK, BLOCKS, LINES_AHEAD, Ahead, early, late, look_ahead, look_at_all
 from tradecore_ext.arena cimport id_tag
 from tradecore_ext.emit cimport emit_done, emit_refused, emit_reject
 from tradecore_ext.framecheck cimport check_frame
@@ -74,6 +74,15 @@ cdef extern from *:
     TC_HERE void __pyx_f_13tradecore_ext_5ahead_look_ahead(
         struct __pyx_t_13tradecore_ext_5state_Engine *, tc_command const *, uint64_t, uint32_t, uint64_t,
         struct __pyx_t_13tradecore_ext_5ahead_Ahead *, int);
+    TC_HERE void __pyx_f_13tradecore_ext_5ahead_early(
+        struct __pyx_t_13tradecore_ext_5state_Engine *, tc_command const *, uint64_t, uint32_t, uint64_t,
+        struct __pyx_t_13tradecore_ext_5ahead_Ahead *, int);
+    TC_HERE void __pyx_f_13tradecore_ext_5ahead_late(
+        struct __pyx_t_13tradecore_ext_5state_Engine *, tc_command const *, uint32_t,
+        struct __pyx_t_13tradecore_ext_5ahead_Ahead *, int, uint32_t);
+    TC_HERE int __pyx_f_13tradecore_ext_8dispatch_far_one(
+        struct __pyx_t_13tradecore_ext_5state_Engine *, tc_command const *, uint64_t, uint32_t, uint64_t,
+        struct __pyx_t_13tradecore_ext_5ahead_Ahead *, int, int);
     #define TC_APART __attribute__((noinline)) static
     struct __pyx_t_13tradecore_ext_5state_Book;
     TC_APART int __pyx_f_13tradecore_ext_5plain_passes_range(
@@ -272,37 +281,42 @@ cdef inline bint worth_fetching(const Engine* e, uint64_t n) noexcept nogil:
 
 
 cdef inline bint far_one(
-    Engine* e, const tc_command* c, uint64_t block, uint32_t k, uint64_t n, Ahead* ring, bint accounts
+    Engine* e, const tc_command* c, uint64_t block, uint32_t k, uint64_t n, Ahead* ring, bint accounts, bint whole
 ) noexcept nogil:
     """Frame k of a block, and the part k of what is done for the blocks behind it. True when the engine has stopped."""
     cdef const Ahead* a = ring + (block & (BLOCKS - 1))
     cdef uint64_t i = block * BLOCK + k
-    look_ahead(e, c, block + 2, k, n, ring, accounts)
+    if whole:
+        early(e, c, block + 2, k, n, ring + ((block + 2) & (BLOCKS - 1)), accounts)
+        late(e, c + (block + 1) * BLOCK, k, ring + ((block + 1) & (BLOCKS - 1)), accounts, BLOCK)
+    else:
+        look_ahead(e, c, block + 2, k, n, ring, accounts)
     e.in_seq += 1
     run_command(e, c + i, n - i, a.tag[k], a.found[k], accounts)
     return e.fault != 0
 
 
 cdef inline uint64_t far_block(
-    Engine* e, const tc_command* c, uint64_t block, uint64_t n, Ahead* ring, bint accounts
+    Engine* e, const tc_command* c, uint64_t block, uint64_t n, Ahead* ring, bint accounts, bint whole
 ) noexcept nogil:
     """A whole block of single frames; returns how many ran. Written out, so that every part of the timetable is at a
-    place of its own: asked for in a loop, the part is one more branch that nobody can predict between the others."""
-    if far_one(e, c, block, 0, n, ring, accounts):
+    place of its own: asked for in a loop, the part is one more branch that nobody can predict between the others.
+    `whole`: the next two blocks are whole too."""
+    if far_one(e, c, block, 0, n, ring, accounts, whole):
         return 1
-    if far_one(e, c, block, 1, n, ring, accounts):
+    if far_one(e, c, block, 1, n, ring, accounts, whole):
         return 2
-    if far_one(e, c, block, 2, n, ring, accounts):
+    if far_one(e, c, block, 2, n, ring, accounts, whole):
         return 3
-    if far_one(e, c, block, 3, n, ring, accounts):
+    if far_one(e, c, block, 3, n, ring, accounts, whole):
         return 4
-    if far_one(e, c, block, 4, n, ring, accounts):
+    if far_one(e, c, block, 4, n, ring, accounts, whole):
         return 5
-    if far_one(e, c, block, 5, n, ring, accounts):
+    if far_one(e, c, block, 5, n, ring, accounts, whole):
         return 6
-    if far_one(e, c, block, 6, n, ring, accounts):
+    if far_one(e, c, block, 6, n, ring, accounts, whole):
         return 7
-    far_one(e, c, block, 7, n, ring, accounts)
+    far_one(e, c, block, 7, n, ring, accounts, whole)
     return 8
 
 
@@ -323,7 +337,10 @@ cdef inline uint64_t run_far(Engine* e, const tc_command* c, uint64_t n, bint ac
         block = i // BLOCK
         k = i & (BLOCK - 1)
         if k == 0 and step == i + AHEAD and i + BLOCK <= n and not ring[block & (BLOCKS - 1)].cont:
-            i += far_block(e, c, block, n, ring, accounts)
+            if likely((block + 3) * BLOCK <= n):
+                i += far_block(e, c, block, n, ring, accounts, True)
+            else:
+                i += far_block(e, c, block, n, ring, accounts, False)
             step += BLOCK
         else:
             # One frame: at the start, at the end, and where commands of several frames stand. Catching up first,
