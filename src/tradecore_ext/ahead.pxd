@@ -81,12 +81,17 @@ cdef inline int64_t rank_at(uint8_t side, int64_t px) noexcept nogil:
 
 
 cdef inline uint32_t named_order(const Engine* e, uint32_t tag) noexcept nogil:
-    """Slot that the first two buckets name, NIL if none of them does."""
+    """Slot that the table names first, NIL if there is none. Which of the first two buckets it is, is a toss."""
     cdef uint64_t i = tag >> e.ids.shift
     cdef uint64_t x = e.ids.entry[i]
     cdef uint64_t y = e.ids.entry[(i + 1) & e.ids.mask]
     x = <uint64_t>pick64(mask_of(<uint32_t>(x >> 32) == tag), <int64_t>x, <int64_t>y)
-    return <uint32_t>x - 1 if likely(<uint32_t>(x >> 32) == tag) else NIL
+    while unlikely(<uint32_t>(x >> 32) != tag):
+        if x == 0:
+            return NIL
+        i += 1
+        x = e.ids.entry[(i + 1) & e.ids.mask]
+    return <uint32_t>x - 1
 
 
 cdef inline void order_named(const Engine* e, const tc_command* c, Ahead* a, bint accounts) noexcept nogil:
