@@ -13,7 +13,7 @@ accounts on, whose records push the books out of the caches; without them asking
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from tradecore_ext.arena cimport id_tag
+from tradecore_ext.ids cimport id_guess, id_line, id_tag
 from tradecore_ext.keytable cimport pair_hash
 from tradecore_ext.mathx cimport buy_mask, likely, mask_of, pick64, prefetch, unlikely
 from tradecore_ext.state cimport NIL, ST_FREE, WINDOW, Book, Engine, Ladder, Money, Order, Page, Position
@@ -53,7 +53,7 @@ cdef inline void split(const Engine* e, const tc_command* all, uint64_t block, u
     for k in range(a.count):
         prefetch(c + k + LINES_AHEAD)
         a.tag[k] = id_tag(&e.ids, c[k].order_id)
-        prefetch(e.ids.entry + (a.tag[k] >> e.ids.shift))
+        prefetch(e.ids.entry + id_line(&e.ids, a.tag[k]))
         fresh = c[k].kind == TC_CMD_NEW_ORDER
         a.fresh[a.n_fresh] = <uint8_t>k
         a.named[a.n_named] = <uint8_t>k
@@ -80,26 +80,12 @@ cdef inline int64_t rank_at(uint8_t side, int64_t px) noexcept nogil:
 # ---- commands on known orders -------------------------------------------------------------------------------
 
 
-cdef inline uint32_t named_order(const Engine* e, uint32_t tag) noexcept nogil:
-    """Slot that the table names first, NIL if there is none. Which of the first two buckets it is, is a toss."""
-    cdef uint64_t i = tag >> e.ids.shift
-    cdef uint64_t x = e.ids.entry[i]
-    cdef uint64_t y = e.ids.entry[(i + 1) & e.ids.mask]
-    x = <uint64_t>pick64(mask_of(<uint32_t>(x >> 32) == tag), <int64_t>x, <int64_t>y)
-    while unlikely(<uint32_t>(x >> 32) != tag):
-        if x == 0:
-            return NIL
-        i += 1
-        x = e.ids.entry[(i + 1) & e.ids.mask]
-    return <uint32_t>x - 1
-
-
 cdef inline void order_named(const Engine* e, const tc_command* c, Ahead* a, bint accounts) noexcept nogil:
     """The order, with its money; the account where limits will look at it."""
     cdef uint32_t k, i
     for i in range(a.n_named):
         k = a.named[i]
-        a.found[k] = named_order(e, a.tag[k])
+        a.found[k] = id_guess(&e.ids, a.tag[k])
         if likely(a.found[k] != NIL):
             prefetch(e.order + a.found[k])
             if accounts:

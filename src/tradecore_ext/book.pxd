@@ -6,9 +6,10 @@ Callers: intake (new orders), replace, stops, lists, liquidation.
 """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from tradecore_ext.arena cimport id_erase, id_insert, id_tag, order_release, terms_release
+from tradecore_ext.arena cimport order_release, terms_release
 from tradecore_ext.emit cimport emit_order, grow_events, order_px, tc_check
 from tradecore_ext.held cimport risk_reduce, risk_reduce_cap, risk_release, risk_take_over
+from tradecore_ext.ids cimport id_erase, id_insert, id_tag
 from tradecore_ext.ladder cimport (
     ladder_find,
     ladder_get,

@@ -4,7 +4,7 @@ Owner of: audit codes 1-39.  Compiled into every step by the audit build, called
 """
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from tradecore_ext.arena cimport id_find, id_tag
+from tradecore_ext.ids cimport id_find, id_tag
 from tradecore_ext.ladder cimport ladder_next, rank_of
 from tradecore_ext.state cimport (
     L_ASK,

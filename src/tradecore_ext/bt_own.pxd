@@ -8,8 +8,8 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport realloc
 from libc.string cimport memset
 
-from tradecore_ext.arena cimport id_find, id_tag
 from tradecore_ext.bt_state cimport *
+from tradecore_ext.ids cimport id_find, id_tag
 from tradecore_ext.ladder cimport ladder_next, rank_of
 from tradecore_ext.mathx cimport I64_MAX, PPM, abs64, floor_div128, int128, likely, max64, unlikely
 from tradecore_ext.state cimport L_ASK, L_BID, NIL, ST_RESTING, Engine

@@ -7,11 +7,11 @@ trade with an own order, and behind each time stamp where somebody follows the b
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from tradecore_ext.arena cimport id_find, id_tag
 from tradecore_ext.bt_events cimport *
 from tradecore_ext.bt_levels cimport run_market, stand_behind
 from tradecore_ext.bt_own cimport *
 from tradecore_ext.bt_state cimport *
+from tradecore_ext.ids cimport id_find, id_tag
 from tradecore_ext.ladder cimport ladder_next, rank_of
 from tradecore_ext.mathx cimport I64_MAX, floor_div128, int128, likely, min64, unlikely
 from tradecore_ext.state cimport L_ASK, L_BID, NIL, Engine

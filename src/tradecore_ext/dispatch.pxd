@@ -7,9 +7,9 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from tradecore_ext.accounts_admin cimport accounts_command
 from tradecore_ext.ahead cimport AHEAD, BLOCK, BLOCKS, LINES_AHEAD, Ahead, early, late, look_ahead, look_at_all
-from tradecore_ext.arena cimport id_tag
 from tradecore_ext.emit cimport emit_done, emit_refused, emit_reject
 from tradecore_ext.framecheck cimport check_frame
+from tradecore_ext.ids cimport id_line, id_tag
 from tradecore_ext.instrument cimport define_instrument
 from tradecore_ext.intake cimport (
     SI_PHASE,
@@ -51,7 +51,9 @@ cdef extern from *:
     struct __pyx_t_13tradecore_ext_5state_Ladder;
     struct __pyx_t_13tradecore_ext_5state_IdTable;
     TC_COLD int __pyx_f_13tradecore_ext_4emit_grow_events(struct __pyx_t_13tradecore_ext_5state_Engine *);
-    TC_COLD void __pyx_f_13tradecore_ext_5arena_id_grow(struct __pyx_t_13tradecore_ext_5state_IdTable *);
+    TC_COLD void __pyx_f_13tradecore_ext_3ids_id_grow(struct __pyx_t_13tradecore_ext_5state_IdTable *);
+    TC_COLD void __pyx_f_13tradecore_ext_3ids_fill_hole(
+        struct __pyx_t_13tradecore_ext_5state_IdTable *, uint64_t, uint64_t);
     TC_COLD uint32_t __pyx_f_13tradecore_ext_6ladder_page_make(
         struct __pyx_t_13tradecore_ext_5state_Engine *, struct __pyx_t_13tradecore_ext_5state_Ladder *, int64_t);
     TC_COLD void __pyx_f_13tradecore_ext_6ladder_far_unlink(
@@ -259,7 +261,7 @@ cdef inline uint64_t run_near(Engine* e, const tc_command* c, uint64_t n, bint a
         while hashed <= i + HASH_AHEAD and hashed < n:
             prefetch(c + hashed + LINES_AHEAD)
             tags[hashed & (TAGS - 1)] = id_tag(&e.ids, c[hashed].order_id)
-            prefetch(e.ids.entry + (tags[hashed & (TAGS - 1)] >> e.ids.shift))
+            prefetch(e.ids.entry + id_line(&e.ids, tags[hashed & (TAGS - 1)]))
             hashed += 1
         e.in_seq += 1
         run_command(e, c + i, n - i, tags[i & (TAGS - 1)], NIL, accounts)

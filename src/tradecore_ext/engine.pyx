@@ -13,10 +13,10 @@ from libc.string cimport memcpy, memset
 cimport cython
 
 from tradecore_ext.accounts_audit cimport accounts_audit
-from tradecore_ext.arena cimport id_find, id_tag
 from tradecore_ext.bookaudit cimport book_audit
 from tradecore_ext.dispatch cimport run_batch
 from tradecore_ext.emit cimport STATUS_FAULT, order_px
+from tradecore_ext.ids cimport id_find, id_tag
 from tradecore_ext.image cimport Image, image_save
 from tradecore_ext.restore cimport image_restore
 from tradecore_ext.ladder cimport ladder_find, ladder_next, rank_of
@@ -38,6 +38,7 @@ _import_array()
 
 cdef enum:
     FIRST_EVENTS = 16384   # events the buffer holds at construction
+    LINE_ID_BITS = 3       # id table at least: one line
     FIRST_ID_BITS = 13     # id table at construction: 8,192 buckets, one L2-friendly 64 KiB
     SMALL_BATCH = 16       # frames up to which releasing the GIL costs more than it gives
 
@@ -200,7 +201,7 @@ cdef class Kernel:
         What a busy market reads stands first and close together, what only rare commands touch behind it."""
         cdef Engine* e = &self.e
         cdef uint64_t at = 0
-        cdef uint32_t bits = pow2_shift(2 * <uint64_t>e.max_orders)
+        cdef uint32_t bits = max(pow2_shift(2 * <uint64_t>e.max_orders), <uint32_t>LINE_ID_BITS)
         e.ids.max_mask = (<uint64_t>1 << bits) - 1
         e.book = <Book*>take(region, &at, e.max_instruments, sizeof(Book))
         e.ids.entry = <uint64_t*>take(region, &at, e.ids.max_mask + 1, sizeof(uint64_t))

@@ -14,6 +14,7 @@ cdef extern from *:
     #else
     #define tc_prefetch(p) __builtin_prefetch((const void *)(p), 1, 3)
     #endif
+    #define tc_ctz32(x) ((uint32_t)__builtin_ctz(x))
     #define tc_ctz64(x) ((uint32_t)__builtin_ctzll(x))
     #define tc_clz64(x) ((uint32_t)__builtin_clzll(x))
     /* All ones where `first` (0 or 1) is 1. Opaque: gcc turns `c ? a : b` and what it recognises as that back into
@@ -36,6 +37,7 @@ cdef extern from *:
     void prefetch "tc_prefetch"(const void* p) noexcept nogil
     int64_t mask_of "tc_mask"(bint first) noexcept nogil
     bint mul_over "__builtin_mul_overflow"(int64_t a, int64_t b, int64_t* product) noexcept nogil
+    uint32_t ctz32 "tc_ctz32"(uint32_t x) noexcept nogil
     uint32_t ctz64 "tc_ctz64"(uint64_t x) noexcept nogil
     uint32_t clz64 "tc_clz64"(uint64_t x) noexcept nogil
     const int64_t I64_MAX "TC_I64_MAX"

@@ -7,12 +7,13 @@ questions that only rare terms need.  Everything that is not plain returns False
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from tradecore_ext.arena cimport id_erase, id_insert, id_near, id_place, id_probe, order_alloc, order_release
+from tradecore_ext.arena cimport order_alloc, order_release
 from tradecore_ext.book cimport S_IOC_REMAINDER, M_ENDED, end_order, execute, filled, match
 from tradecore_ext.emit cimport emit_order_here
 from tradecore_ext.filters cimport check_filters
 from tradecore_ext.held cimport risk_release
 from tradecore_ext.holds cimport small_notional
+from tradecore_ext.ids cimport id_erase, id_insert, id_near, id_place, id_probe
 from tradecore_ext.ladder cimport (
     ladder_drop,
     ladder_get,

@@ -7,16 +7,10 @@ must be thrown away: the caller restores into a new one and keeps the old.
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, strcmp
 
-from tradecore_ext.arena cimport (
-    id_find,
-    id_insert,
-    id_tag,
-    order_alloc,
-    terms_alloc,
-    terms_available,
-)
+from tradecore_ext.arena cimport order_alloc, terms_alloc, terms_available
 from tradecore_ext.book cimport rests
 from tradecore_ext.framecheck cimport instrument_in_range
+from tradecore_ext.ids cimport id_find, id_insert, id_tag
 from tradecore_ext.image cimport (
     IMAGE_VERSION,
     AssetRecord,

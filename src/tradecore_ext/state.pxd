@@ -186,10 +186,10 @@ cdef struct Book:
     uint32_t reserved1
     uint64_t reserved2[2]    # every book begins on a line of its own
 
-cdef struct IdTable:         # order_id -> slot: linear probing, backward-shift deletion
+cdef struct IdTable:         # order_id -> slot: lines of eight entries (ids.pxd)
     uint64_t* entry          # tag << 32 | slot + 1; 0 empty
     uint64_t mask
-    uint32_t shift           # home = tag >> shift
+    uint32_t shift           # line = tag >> shift, rounded down to eight
     uint32_t reserved
     uint64_t used
     uint64_t max_mask

@@ -6,7 +6,7 @@ Electing and executing them is stops.pxd's.
 """
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 
-from tradecore_ext.arena cimport id_insert, id_tag
+from tradecore_ext.ids cimport id_insert, id_tag
 from tradecore_ext.ladder cimport ladder_get, level_append, rank_of
 from tradecore_ext.mathx cimport I64_MAX, max64, min64, mul128
 from tradecore_ext.state cimport (

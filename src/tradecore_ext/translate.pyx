@@ -12,9 +12,9 @@ from libc.string cimport memset
 
 cimport cython
 
-from tradecore_ext.arena cimport id_find, id_tag
 from tradecore_ext.bt_state cimport TAG_HIDDEN, TAG_REDUCTION, TAG_REPAIR, TAKER_BASE, UNKNOWN_BASE
 from tradecore_ext.engine cimport tc_apply
+from tradecore_ext.ids cimport id_find, id_tag
 from tradecore_ext.ladder cimport ladder_find, ladder_next, rank_of
 from tradecore_ext.state cimport L_ASK, L_BID, NIL, ST_RESTING, Engine
 from tradecore_ext.types cimport *

@@ -72,7 +72,7 @@ def kinds(events: np.ndarray) -> list[tuple[int, int]]:
     return list(zip(events["kind"].tolist(), events["status"].tolist(), strict=True))
 
 
-# The last bucket makes a cluster that wraps around the end of the table.
+# What goes on from the last line wraps around the end of the table.
 @pytest.mark.parametrize("bucket", [0, 4_711, (1 << BITS) - 1])
 def test_cluster_survives_every_order_of_leaving(bucket: int) -> None:
     ids = colliding_ids(200, BITS, SEED, bucket)
@@ -97,8 +97,9 @@ def test_cluster_survives_every_order_of_leaving(bucket: int) -> None:
 def test_random_life_over_colliding_ids_is_that_of_the_naive_engine(bucket: int) -> None:
     draw = random.Random(bucket)
     ids = colliding_ids(60, BITS, SEED, bucket).tolist()
-    # Neighbours' clusters mix with this one.
-    ids += colliding_ids(30, BITS, SEED, (bucket + 1) % (1 << BITS)).tolist()
+    # Ids of the same line, and of the line behind it, where those of this one go on to.
+    ids += colliding_ids(30, BITS, SEED, bucket ^ 1).tolist()
+    ids += colliding_ids(20, BITS, SEED, (bucket + 9) % (1 << BITS)).tolist()
     commands = []
     for _ in range(4_000):
         order_id = draw.choice(ids)
