@@ -7,9 +7,7 @@ an id that is gone by then) only fetches a line in vain.
 
 Questions that no branch predictor can answer are not asked: a block is split once into new orders and commands on known
 ones, and the stages that only one of the two needs run over a short list; all others run over the whole block, with
-masks; a missing neighbour's line is the one before the array.  What a command reads of its book is fetched only with
-accounts on, whose records push the books out of the caches; without them asking costs more than it brings
-(docs/decisions/0005-fetching-ahead.md).
+masks; a missing neighbour's line is the one before the array (docs/decisions/0005-fetching-ahead.md).
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
@@ -147,7 +145,7 @@ cdef inline void money_named(const Engine* e, Ahead* a) noexcept nogil:
 # ---- new orders ------------------------------------------------------------------------------------------
 
 
-cdef inline void bucket_fresh(const Engine* e, const tc_command* c, Ahead* a) noexcept nogil:
+cdef inline void book_fresh(const Engine* e, const tc_command* c, Ahead* a, bint accounts) noexcept nogil:
     """Of new orders: the book and the position's bucket; the account where some rule will look at it."""
     cdef const Book* b
     cdef uint32_t k, i
@@ -157,9 +155,11 @@ cdef inline void bucket_fresh(const Engine* e, const tc_command* c, Ahead* a) no
         a.side[k] = &b.ladder[(c[k].side - 1) & 1]
         a.rank[k] = rank_at(c[k].side, c[k].px)
         prefetch(b)
-        prefetch(&b.multiplier)
         prefetch(&b.ladder[0])
         prefetch(&b.ladder[1])
+        if not accounts:
+            continue
+        prefetch(&b.multiplier)
         a.hash[k] = pair_hash(e, c[k].account_id, c[k].instrument_id)
         prefetch(e.positions.entry + (a.hash[k] >> e.positions.shift))
         if unlikely(e.limited_any or c[k].ord_type != TC_ORD_LIMIT):
@@ -281,8 +281,7 @@ cdef inline void look_at_all(
     cdef uint64_t blocks = (n + BLOCK - 1) // BLOCK
     for q in range(blocks):
         split(e, c, q, n, ring + q)
-        if accounts:
-            bucket_fresh(e, c + q * BLOCK, ring + q)
+        book_fresh(e, c + q * BLOCK, ring + q, accounts)
     for q in range(blocks):
         order_named(e, c + q * BLOCK, ring + q, accounts)
         if accounts:
@@ -291,13 +290,13 @@ cdef inline void look_at_all(
         near_named(e, c + q * BLOCK, ring + q, accounts)
         if accounts:
             money_fresh(e, c + q * BLOCK, ring + q)
-    if accounts:
-        for q in range(blocks):
-            pages(e, ring + q, ring[q].count)
+    for q in range(blocks):
+        pages(e, ring + q, ring[q].count)
+        if accounts:
             money_named(e, ring + q)
             wallets_fresh(e, c + q * BLOCK, ring + q)
-        for q in range(blocks):
-            levels(e, ring + q, ring[q].count)
+    for q in range(blocks):
+        levels(e, ring + q, ring[q].count)
 
 
 cdef inline void early(
@@ -314,10 +313,10 @@ cdef inline void early(
         order_named(e, c, a, accounts)
     if part == 6:
         near_named(e, c, a, accounts)
+    if part == 1:
+        book_fresh(e, c, a, accounts)
     if not accounts:
         return
-    if part == 1:
-        bucket_fresh(e, c, a)
     if part == 4:
         position_fresh(e, a)
     if part == 7:
@@ -328,20 +327,20 @@ cdef inline void late(
     Engine* e, const tc_command* c, uint32_t part, Ahead* a, bint accounts, uint32_t count
 ) noexcept nogil:
     """The same for the next block, whose frames begin at `c`."""
-    if not accounts:
-        return
     if part == 0:
         windows(a, count)
-    if part == 1:
-        money_named(e, a)
     if part == 2:
         pages(e, a, count)
-    if part == 3:
-        wallets_fresh(e, c, a)
     if part == 4:
         levels(e, a, count)
     if part == 6:
         tails(e, a, count)
+    if not accounts:
+        return
+    if part == 1:
+        money_named(e, a)
+    if part == 3:
+        wallets_fresh(e, c, a)
 
 
 cdef inline void look_ahead(

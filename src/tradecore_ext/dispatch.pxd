@@ -116,7 +116,7 @@ cdef enum:
     HASH_AHEAD = 8         # frames between the hash of an id and its use
     TAGS = 16
     FETCH_FROM = 20000     # live orders or positions from which on it pays to look ahead, accounts on
-    FETCH_FROM_BARE = 65536  # live orders, accounts off: there is less to wait for, and it costs the same
+    FETCH_FROM_BARE = 40000  # live orders, accounts off: there is less to wait for, and it costs the same
 
 cdef inline void bad_frame(Engine* e, const tc_command* c, uint16_t status) noexcept nogil:
     """A frame that cannot be read: said with the ids as sent, where the kind has them."""
