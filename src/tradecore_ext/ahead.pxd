@@ -51,7 +51,7 @@ cdef inline void split(const Engine* e, const tc_command* all, uint64_t block, u
     for k in range(a.count):
         prefetch(c + k + LINES_AHEAD)
         a.tag[k] = id_tag(&e.ids, c[k].order_id)
-        prefetch(e.ids.entry + id_line(&e.ids, a.tag[k]))
+        prefetch(id_line(&e.ids, a.tag[k]))
         fresh = c[k].kind == TC_CMD_NEW_ORDER
         a.fresh[a.n_fresh] = <uint8_t>k
         a.named[a.n_named] = <uint8_t>k

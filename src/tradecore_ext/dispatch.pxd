@@ -50,10 +50,11 @@ cdef extern from *:
     struct __pyx_t_13tradecore_ext_5state_Engine;
     struct __pyx_t_13tradecore_ext_5state_Ladder;
     struct __pyx_t_13tradecore_ext_5state_IdTable;
+    struct __pyx_t_13tradecore_ext_5state_IdLine;
     TC_COLD int __pyx_f_13tradecore_ext_4emit_grow_events(struct __pyx_t_13tradecore_ext_5state_Engine *);
     TC_COLD void __pyx_f_13tradecore_ext_3ids_id_grow(struct __pyx_t_13tradecore_ext_5state_IdTable *);
     TC_COLD void __pyx_f_13tradecore_ext_3ids_fill_hole(
-        struct __pyx_t_13tradecore_ext_5state_IdTable *, uint64_t, uint64_t);
+        struct __pyx_t_13tradecore_ext_5state_IdTable *, struct __pyx_t_13tradecore_ext_5state_IdLine *, uint32_t);
     TC_COLD uint32_t __pyx_f_13tradecore_ext_6ladder_page_make(
         struct __pyx_t_13tradecore_ext_5state_Engine *, struct __pyx_t_13tradecore_ext_5state_Ladder *, int64_t);
     TC_COLD void __pyx_f_13tradecore_ext_6ladder_far_unlink(
@@ -251,23 +252,41 @@ cdef inline void run_command(
 # ---- a batch ------------------------------------------------------------------------------------------------
 
 
+cdef inline void hash_id(const Engine* e, const tc_command* c, uint64_t i, uint32_t* tags) noexcept nogil:
+    """Hash the id of frame i and ask for its line of the table; ask for a frame much further on."""
+    cdef uint32_t tag = id_tag(&e.ids, c[i].order_id)
+    prefetch(c + i + LINES_AHEAD)
+    prefetch(id_line(&e.ids, tag))
+    tags[i & (TAGS - 1)] = tag
+
+
 cdef inline uint64_t run_near(Engine* e, const tc_command* c, uint64_t n, bint accounts) noexcept nogil:
-    """A batch on a state that fits the second-level cache: only the buckets of the ids are fetched ahead."""
+    """A batch on a state that fits the second-level cache: only the lines of the ids are fetched ahead."""
     cdef uint64_t i = 0
     cdef uint64_t hashed = 0
+    cdef uint64_t want
     cdef uint32_t tags[16]
     while i < n:
-        # Once a command, except at the start and after frames that were skipped: a branch that is always right.
-        while hashed <= i + HASH_AHEAD and hashed < n:
-            prefetch(c + hashed + LINES_AHEAD)
-            tags[hashed & (TAGS - 1)] = id_tag(&e.ids, c[hashed].order_id)
-            prefetch(e.ids.entry + id_line(&e.ids, tags[hashed & (TAGS - 1)]))
+        # At the start, and after frames that were skipped.
+        want = i + HASH_AHEAD if i + HASH_AHEAD < n else n
+        while hashed < want:
+            hash_id(e, c, hashed, tags)
             hashed += 1
-        e.in_seq += 1
-        run_command(e, c + i, n - i, tags[i & (TAGS - 1)], NIL, accounts)
-        i += 1 + <uint64_t>c[i].cont
-        if unlikely(e.fault != 0):
-            break
+        # One hash a command, until frames are skipped or there are no more to hash.
+        while hashed < n and hashed == i + HASH_AHEAD:
+            hash_id(e, c, hashed, tags)
+            hashed += 1
+            e.in_seq += 1
+            run_command(e, c + i, n - i, tags[i & (TAGS - 1)], NIL, accounts)
+            i += 1 + <uint64_t>c[i].cont
+            if unlikely(e.fault != 0):
+                return i if i < n else n
+        if i < n and i < hashed:
+            e.in_seq += 1
+            run_command(e, c + i, n - i, tags[i & (TAGS - 1)], NIL, accounts)
+            i += 1 + <uint64_t>c[i].cont
+            if unlikely(e.fault != 0):
+                break
     return i if i < n else n
 
 

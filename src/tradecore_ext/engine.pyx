@@ -38,8 +38,7 @@ _import_array()
 
 cdef enum:
     FIRST_EVENTS = 16384   # events the buffer holds at construction
-    LINE_ID_BITS = 3       # id table at least: one line
-    FIRST_ID_BITS = 13     # id table at construction: 8,192 buckets, one L2-friendly 64 KiB
+    FIRST_ID_BITS = 10     # id table at construction: 1,024 lines for 4,096 orders, an L2-friendly 64 KiB
     SMALL_BATCH = 16       # frames up to which releasing the GIL costs more than it gives
 
 
@@ -201,10 +200,10 @@ cdef class Kernel:
         What a busy market reads stands first and close together, what only rare commands touch behind it."""
         cdef Engine* e = &self.e
         cdef uint64_t at = 0
-        cdef uint32_t bits = max(pow2_shift(2 * <uint64_t>e.max_orders), <uint32_t>LINE_ID_BITS)
+        cdef uint32_t bits = pow2_shift((<uint64_t>e.max_orders + 3) // 4)
         e.ids.max_mask = (<uint64_t>1 << bits) - 1
         e.book = <Book*>take(region, &at, e.max_instruments, sizeof(Book))
-        e.ids.entry = <uint64_t*>take(region, &at, e.ids.max_mask + 1, sizeof(uint64_t))
+        e.ids.line = <IdLine*>take(region, &at, e.ids.max_mask + 1, sizeof(IdLine))
         e.order = <Order*>take(region, &at, e.max_orders, sizeof(Order))
         e.level = <Level*>take(region, &at, e.max_levels, sizeof(Level))
         e.page = <Page*>take(region, &at, e.max_pages, sizeof(Page))
@@ -232,7 +231,7 @@ cdef class Kernel:
         e.maker = <uint32_t*>take(region, &at, e.max_orders + 1, sizeof(uint32_t))
         e.share = <int64_t*>take(region, &at, e.max_orders + 1, sizeof(int64_t))
         if not whole_ids and bits > FIRST_ID_BITS:
-            e.ids.spare = <uint64_t*>take(region, &at, e.ids.max_mask + 1, sizeof(uint64_t))
+            e.ids.spare = <IdLine*>take(region, &at, e.ids.max_mask + 1, sizeof(IdLine))
             bits = FIRST_ID_BITS
         e.ids.shift = 32 - bits
         e.ids.mask = (<uint64_t>1 << bits) - 1

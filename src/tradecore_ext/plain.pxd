@@ -165,7 +165,7 @@ cdef inline bint plain_new(
     cdef Ladder* s
     cdef Order* o
     cdef int64_t rank
-    cdef uint64_t place = 0
+    cdef uint32_t* place = NULL
     cdef uint32_t slot
     cdef SpotHold money
     if unlikely(c.instrument_id >= e.max_instruments or not plain_book(b) or not passes(b, c.px, c.order_qty)):

@@ -186,14 +186,18 @@ cdef struct Book:
     uint32_t reserved1
     uint64_t reserved2[2]    # every book begins on a line of its own
 
-cdef struct IdTable:         # order_id -> slot: lines of eight entries (ids.pxd)
-    uint64_t* entry          # tag << 32 | slot + 1; 0 empty
-    uint64_t mask
-    uint32_t shift           # line = tag >> shift, rounded down to eight
+cdef struct IdLine:          # 64 bytes: eight ids
+    uint32_t tag[8]          # of the hash; 0 free
+    uint32_t slot[8]         # undefined where the tag is 0
+
+cdef struct IdTable:         # order_id -> slot (ids.pxd)
+    IdLine* line
+    uint64_t mask            # lines in use - 1
+    uint32_t shift           # line = tag >> shift
     uint32_t reserved
-    uint64_t used
+    uint64_t used            # ids
     uint64_t max_mask
-    uint64_t* spare          # the other half of the memory, for growing
+    IdLine* spare            # the other half of the memory, for growing
     uint64_t key0            # seed of the keyed hash: ids are chosen outside, collisions must not be
     uint64_t key1
 
