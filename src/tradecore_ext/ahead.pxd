@@ -275,8 +275,8 @@ cdef inline void tails(const Engine* e, const Ahead* a, uint32_t count) noexcept
 cdef inline void look_at_all(
     const Engine* e, const tc_command* c, uint64_t n, Ahead* ring, bint accounts
 ) noexcept nogil:
-    """All stages for a batch of less than AHEAD frames at once. There is nothing to run meanwhile, but the lines of all
-    its commands, and the independent lines of one, are waited for together instead of one after the other."""
+    """All stages for a batch of less than AHEAD frames at once. There is nothing to run meanwhile, but the lines of
+    all its commands, and the independent lines of one, are waited for together instead of one after the other."""
     cdef uint64_t q
     cdef uint64_t blocks = (n + BLOCK - 1) // BLOCK
     for q in range(blocks):
@@ -305,7 +305,7 @@ cdef inline void early(
     """The timetable: what is done for the block after next in which eighth of the time a block runs.
 
     A stage each, because a core can wait for some sixteen lines at a time and a burst of more would stop it; two or
-    three parts between stages, in which the lines of the first have time to come. Inlined where `part` is a constant."""
+    three parts between stages, in which the lines of the first have time to come. Inlined: `part` is a constant."""
     cdef const tc_command* c = all + block * BLOCK
     if part == 0:
         split(e, all, block, n, a)

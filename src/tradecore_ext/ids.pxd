@@ -1,13 +1,13 @@
 """Which slot an order id has: a hash table whose buckets are lines of memory.
 
-Owner of: Engine.ids.  The hash is keyed, because ids are chosen outside and collisions must not be choosable.  A line
-holds eight ids, of each 32 bits of the hash and the slot (the full id stands in the order, which is read anyway).  An id
-belongs to one line and stands anywhere in it, at its own place if that is free.  A line is looked through at once, so
-that neither a free place nor an id takes a branch that nobody can predict; the own place is asked first, because what a
-predicted branch finds is not waited for.  Only where a line is full do ids go on to the next one; the table is at most
-half full, so that is 3 % of the lines at worst.  Erasing from a full line brings back what has gone on, so there are no
-tombstones and a full day of churn costs nothing.  The part in use doubles with the live orders (a prefaulted engine
-begins with all of it).  docs/decisions/0003-id-table.md
+Owner of: Engine.ids.  The hash is keyed, because ids are chosen outside and collisions must not be choosable.  A
+line holds eight ids, of each 32 bits of the hash and the slot (the full id stands in the order, which is read
+anyway).  An id belongs to one line and stands anywhere in it, at its own place if that is free.  A line is looked
+through at once, so that neither a free place nor an id takes a branch that nobody can predict; the own place is
+asked first, because what a predicted branch finds is not waited for.  Only where a line is full do ids go on to the
+next one; the table is at most half full, so that is 2 % of the lines at worst.  Erasing from a full line brings
+back what has gone on, so there are no tombstones and a full day of churn costs nothing.  The part in use doubles
+with the live orders (a prefaulted engine begins with all of it).  docs/decisions/0003-id-table.md
 """
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
