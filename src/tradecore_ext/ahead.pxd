@@ -42,22 +42,23 @@ cdef struct Ahead:         # what the stages have found out about the frames of 
 cdef inline void split(const Engine* e, const tc_command* all, uint64_t block, uint64_t n, Ahead* a) noexcept nogil:
     """Hash the ids of a block, ask for their buckets, tell new orders from the rest."""
     cdef const tc_command* c = all + block * BLOCK
+    cdef uint32_t count = BLOCK if (block + 1) * BLOCK <= n else <uint32_t>(n - block * BLOCK)
     cdef uint32_t k
-    cdef bint fresh
-    a.count = BLOCK if (block + 1) * BLOCK <= n else <uint32_t>(n - block * BLOCK)
-    a.n_fresh = 0
-    a.n_named = 0
-    a.cont = 0
-    for k in range(a.count):
+    # Here and not in the struct: bytes that are written there could, for all a compiler knows, change the numbers.
+    cdef uint32_t n_fresh = 0
+    cdef uint32_t cont = 0
+    for k in range(count):
         prefetch(c + k + LINES_AHEAD)
         a.tag[k] = id_tag(&e.ids, c[k].order_id)
         prefetch(id_line(&e.ids, a.tag[k]))
-        fresh = c[k].kind == TC_CMD_NEW_ORDER
-        a.fresh[a.n_fresh] = <uint8_t>k
-        a.named[a.n_named] = <uint8_t>k
-        a.n_fresh += fresh
-        a.cont |= c[k].cont
-        a.n_named += not fresh
+        a.fresh[n_fresh] = <uint8_t>k
+        a.named[k - n_fresh] = <uint8_t>k
+        n_fresh += c[k].kind == TC_CMD_NEW_ORDER
+        cont |= c[k].cont
+    a.n_fresh = n_fresh
+    a.n_named = count - n_fresh
+    a.count = count
+    a.cont = cont
 
 
 cdef inline const Order* order_line(const Engine* e, uint32_t slot) noexcept nogil:

@@ -25,6 +25,18 @@ cdef extern from *:
         __asm__("" : "+r"(mask));
         return mask;
     }
+    /* Both halves of a 128-bit product folded together. In C, gcc puts the product into memory and takes it out again. */
+    static inline uint64_t tc_fold_mul(uint64_t a, uint64_t b)
+    {
+    #if defined(__x86_64__)
+        uint64_t high;
+        __asm__("mulq %2" : "+a"(a), "=d"(high) : "rm"(b) : "cc");
+        return a ^ high;
+    #else
+        unsigned __int128 p = (unsigned __int128)a * b;
+        return (uint64_t)p ^ (uint64_t)(p >> 64);
+    #endif
+    }
     typedef __int128 tc_i128;
     typedef unsigned __int128 tc_u128;
     #define TC_I64_MAX INT64_MAX
@@ -36,6 +48,7 @@ cdef extern from *:
     bint unlikely "tc_unlikely"(bint x) noexcept nogil
     void prefetch "tc_prefetch"(const void* p) noexcept nogil
     int64_t mask_of "tc_mask"(bint first) noexcept nogil
+    uint64_t fold_mul "tc_fold_mul"(uint64_t a, uint64_t b) noexcept nogil  # the mixer of the keyed hashes
     bint mul_over "__builtin_mul_overflow"(int64_t a, int64_t b, int64_t* product) noexcept nogil
     uint32_t ctz32 "tc_ctz32"(uint32_t x) noexcept nogil
     uint32_t ctz64 "tc_ctz64"(uint64_t x) noexcept nogil
@@ -92,9 +105,3 @@ cdef inline int128 ceil_div128(int128 a, int128 b) noexcept nogil:
 cdef inline bint fits_cash(int128 a) noexcept nogil:
     """True where |a| fits the ledger's range of 2^62."""
     return -((<int128>1) << 62) <= a <= ((<int128>1) << 62)
-
-
-cdef inline uint64_t fold_mul(uint64_t a, uint64_t b) noexcept nogil:
-    """Both halves of the 128-bit product folded together: the mixer of the keyed hashes."""
-    cdef uint128 p = <uint128>a * b
-    return <uint64_t>p ^ <uint64_t>(p >> 64)

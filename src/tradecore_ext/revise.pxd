@@ -55,6 +55,7 @@ cdef inline uint16_t check_spot_replace(
     cdef uint16_t status = check_spot_values(b, o.side, px, leaves, False, need, r)
     if unlikely(status != 0):
         return status
+    r.need = <int64_t>need
     return cover(e, o.side, m.own.wallet, need, m.hold, r)
 
 
@@ -126,7 +127,7 @@ cdef inline void risk_replace(
             e, o.account_id, 0, order_gross(e, o, px, leaves) - order_gross(e, o, old_px, o.leaves_qty)
         )
     if not e.book[o.instrument_id].linear:
-        set_spot_hold(e, slot, spot_hold(e, slot, px, leaves))
+        set_spot_hold(e, slot, r.need if r.checked else spot_hold(e, slot, px, leaves))
     elif r.checked:
         margin_replace(e, slot, r.need, r.adverse)
     else:
