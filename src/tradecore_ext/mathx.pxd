@@ -25,7 +25,7 @@ cdef extern from *:
         __asm__("" : "+r"(mask));
         return mask;
     }
-    /* Both halves of a 128-bit product folded together. In C, gcc puts the product into memory and takes it out again. */
+    /* Both halves of a 128-bit product folded together. In C, gcc takes the product through memory. */
     static inline uint64_t tc_fold_mul(uint64_t a, uint64_t b)
     {
     #if defined(__x86_64__)
