@@ -9,7 +9,7 @@ from tradecore_ext.emit cimport order_px, tc_check
 from tradecore_ext.holds cimport spot_hold
 from tradecore_ext.keytable cimport position_find
 from tradecore_ext.margin cimport hold_of, margin_reduce, margin_release
-from tradecore_ext.mathx cimport buy_mask, likely, max64, min64, unlikely
+from tradecore_ext.mathx cimport buy_mask, likely, max64, min64, place_of, unlikely
 from tradecore_ext.state cimport (
     NIL,
     OF_CASH,
@@ -32,9 +32,9 @@ cdef inline void link_order(Engine* e, uint32_t slot) noexcept nogil:
     cdef Money* m = e.money + slot
     cdef Position* p = e.position + m.position
     m.held_next = p.orders_head
+    # Through a chosen address: whether there is another order is a coin toss. Where there is none, its own record.
+    place_of(p.orders_head != NIL, &e.money[p.orders_head].held_prev, &m.held_prev)[0] = slot
     m.held_prev = NIL
-    if p.orders_head != NIL:
-        e.money[p.orders_head].held_prev = slot
     p.orders_head = slot
     if unlikely(p.watched):
         e.account[p.account_id].open_orders += 1
@@ -43,12 +43,8 @@ cdef inline void link_order(Engine* e, uint32_t slot) noexcept nogil:
 cdef inline void unlink_order(Engine* e, uint32_t slot) noexcept nogil:
     cdef Money* m = e.money + slot
     cdef Position* p = e.position + m.position
-    if m.held_prev == NIL:
-        p.orders_head = m.held_next
-    else:
-        e.money[m.held_prev].held_next = m.held_next
-    if m.held_next != NIL:
-        e.money[m.held_next].held_prev = m.held_prev
+    place_of(m.held_prev != NIL, &e.money[m.held_prev].held_next, &p.orders_head)[0] = m.held_next
+    place_of(m.held_next != NIL, &e.money[m.held_next].held_prev, &m.held_prev)[0] = m.held_prev
     if unlikely(p.watched):
         e.account[p.account_id].open_orders -= 1
 

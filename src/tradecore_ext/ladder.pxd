@@ -13,7 +13,7 @@ Ranks: smaller is better; rank = px (asks, UP stops) or -px (bids, DOWN stops).
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from tradecore_ext.mathx cimport I64_MAX, clz64, ctz64, likely, unlikely
+from tradecore_ext.mathx cimport I64_MAX, clz64, ctz64, likely, place_of, unlikely
 from tradecore_ext.state cimport (
     L_ASK,
     L_BID,
@@ -492,7 +492,7 @@ cdef inline void level_append(Engine* e, Ladder* s, uint32_t lv, uint32_t slot) 
     o.level = lv
     o.next = NIL
     o.prev = l.tail
-    (&e.order[l.tail].next if l.tail != NIL else &l.head)[0] = slot
+    place_of(l.tail != NIL, &e.order[l.tail].next, &l.head)[0] = slot
     l.tail = slot
     l.count += 1
     l.qty += o.leaves_qty
@@ -505,8 +505,8 @@ cdef inline void level_unlink(Engine* e, Ladder* s, uint32_t slot, int which) no
     cdef Order* o = e.order + slot
     cdef Level* l = e.level + o.level
     # Two stores through chosen addresses: whether an order has neighbours is a coin toss, which branches lose.
-    (&e.order[o.prev].next if o.prev != NIL else &l.head)[0] = o.next
-    (&e.order[o.next].prev if o.next != NIL else &l.tail)[0] = o.prev
+    place_of(o.prev != NIL, &e.order[o.prev].next, &l.head)[0] = o.next
+    place_of(o.next != NIL, &e.order[o.next].prev, &l.tail)[0] = o.prev
     l.qty -= o.leaves_qty
     s.qty -= o.leaves_qty
     l.count -= 1

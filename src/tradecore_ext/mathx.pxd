@@ -25,6 +25,10 @@ cdef extern from *:
         __asm__("" : "+r"(mask));
         return mask;
     }
+    static inline uint32_t *tc_place(int first, uint32_t *a, uint32_t *b)
+    {
+        return (uint32_t *)((uintptr_t)b ^ (((uintptr_t)a ^ (uintptr_t)b) & (uintptr_t)tc_mask(first)));
+    }
     /* Both halves of a 128-bit product folded together. In C, gcc takes the product through memory. */
     static inline uint64_t tc_fold_mul(uint64_t a, uint64_t b)
     {
@@ -49,6 +53,7 @@ cdef extern from *:
     void prefetch "tc_prefetch"(const void* p) noexcept nogil
     int64_t mask_of "tc_mask"(bint first) noexcept nogil
     uint64_t fold_mul "tc_fold_mul"(uint64_t a, uint64_t b) noexcept nogil  # the mixer of the keyed hashes
+    uint32_t* place_of "tc_place"(bint first, uint32_t* a, uint32_t* b) noexcept nogil  # a or b, without a branch
     bint mul_over "__builtin_mul_overflow"(int64_t a, int64_t b, int64_t* product) noexcept nogil
     uint32_t ctz32 "tc_ctz32"(uint32_t x) noexcept nogil
     uint32_t ctz64 "tc_ctz64"(uint64_t x) noexcept nogil

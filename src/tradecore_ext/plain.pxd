@@ -22,7 +22,7 @@ from tradecore_ext.ladder cimport (
     level_reduce,
     level_unlink,
 )
-from tradecore_ext.mathx cimport likely, unlikely
+from tradecore_ext.mathx cimport likely, place_of, unlikely
 from tradecore_ext.phase cimport after_book
 from tradecore_ext.revise cimport risk_check_replace, risk_replace
 from tradecore_ext.risk cimport RiskResult
@@ -241,8 +241,8 @@ cdef inline bint plain_cancel(
     if accounts:
         risk_release(e, slot, l.px)  # a resting order is held
     # Two stores through chosen addresses, as in level_unlink.
-    (&e.order[o.prev].next if o.prev != NIL else &l.head)[0] = o.next
-    (&e.order[o.next].prev if o.next != NIL else &l.tail)[0] = o.prev
+    place_of(o.prev != NIL, &e.order[o.prev].next, &l.head)[0] = o.next
+    place_of(o.next != NIL, &e.order[o.next].prev, &l.tail)[0] = o.prev
     l.qty -= o.leaves_qty
     s.qty -= o.leaves_qty
     l.count -= 1
