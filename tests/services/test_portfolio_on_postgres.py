@@ -52,13 +52,14 @@ def test_postgres_and_redis_hold_what_the_engine_has(
 
 
 def test_twins_whose_connections_are_cut_write_everything_once(real_database: str) -> None:
-    venue = busy_venue(80)
+    venue = busy_venue(240)
 
     async def main() -> None:
         stores = [PostgresStore(Postgres(real_database)) for _ in range(2)]
         watching = PostgresStore(Postgres(real_database))
         axe = Postgres(real_database)
         await watching.open(CATALOG)
+        await axe.fetch("SELECT 1")  # connected before there is something to cut
         world = Services(venue.log, watching, settings=SETTINGS)
         twins = [world.make(store) for store in stores]
         tasks = [asyncio.create_task(twin.run()) for twin in twins]
