@@ -245,7 +245,6 @@ cdef inline void pages(const Engine* e, Ahead* a, uint32_t count) noexcept nogil
     for k in range(count):
         d = <uint64_t>((a.rank[k] >> 6) - a.side[k].base)
         pg = a.side[k].window[d & (WINDOW - 1)] & <uint32_t>mask_of(d < WINDOW)
-        pg &= <uint32_t>mask_of(pg < e.max_pages)
         a.page[k] = pg
         prefetch(e.page + pg)
         prefetch(&e.page[pg].level[a.rank[k] & 63])

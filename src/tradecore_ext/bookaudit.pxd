@@ -111,7 +111,7 @@ cdef inline uint64_t audit_ladder(Engine* e, Book* b, int which, AuditResult* r)
         lv = ladder_next(e, s, last)
     if broken(r, levels == s.n_levels, 17, s.book, s.n_levels, levels):
         return 0
-    if broken(r, orders == s.n_orders and total == s.qty, 18, s.book, s.qty, total):
+    if broken(r, total == s.qty, 18, s.book, s.qty, total):
         return 0
     return orders
 
@@ -119,7 +119,7 @@ cdef inline uint64_t audit_ladder(Engine* e, Book* b, int which, AuditResult* r)
 cdef inline void book_audit(Engine* e, AuditResult* r) noexcept nogil:
     """Every live order stands in exactly one list; no book is crossed while it trades. O(orders)."""
     cdef uint32_t i, slot, n
-    cdef uint64_t found, live, pending, in_book
+    cdef uint64_t found, live, pending, in_book, here, stops
     cdef Book* b
     found = 0
     pending = 0
@@ -136,11 +136,14 @@ cdef inline void book_audit(Engine* e, AuditResult* r) noexcept nogil:
         if not b.exists:
             continue
         in_book = 0
+        stops = 0
         for n in range(4):
-            in_book += audit_ladder(e, b, n, r)
+            here = audit_ladder(e, b, n, r)
             if r.code:
                 return
-        if broken(r, b.ladder[2].n_orders + b.ladder[3].n_orders == b.n_stops, 21, i, b.n_stops, 0):
+            in_book += here
+            stops += here if n > L_ASK else 0
+        if broken(r, stops == b.n_stops, 21, i, b.n_stops, stops):
             return
         slot = b.trailing_head
         n = 0

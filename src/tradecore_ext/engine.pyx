@@ -19,7 +19,7 @@ from tradecore_ext.emit cimport STATUS_FAULT, order_px
 from tradecore_ext.ids cimport id_find, id_tag
 from tradecore_ext.image cimport Image, image_save
 from tradecore_ext.restore cimport image_restore
-from tradecore_ext.ladder cimport ladder_find, ladder_next, rank_of
+from tradecore_ext.ladder cimport ladder_find, ladder_next, orders_of, rank_of
 from tradecore_ext.mathx cimport fold_mul
 from tradecore_ext.memory cimport map_memory, unmap_memory
 from tradecore_ext.state cimport *
@@ -168,7 +168,8 @@ cdef class Kernel:
         e.max_pages = max_pages
         e.max_terms = max_terms
         e.max_timers = max_terms + max_instruments + 8
-        e.order_free = e.terms_free = e.level_free = e.page_free = NIL
+        e.order_free = e.terms_free = e.level_free = NIL
+        e.page_fresh = 1
         e.parents_head = e.parents_tail = NIL
         if accounts:
             e.max_accounts = max_accounts
@@ -206,7 +207,7 @@ cdef class Kernel:
         e.ids.line = <IdLine*>take(region, &at, e.ids.max_mask + 1, sizeof(IdLine))
         e.order = <Order*>take(region, &at, e.max_orders, sizeof(Order))
         e.level = <Level*>take(region, &at, e.max_levels, sizeof(Level))
-        e.page = <Page*>take(region, &at, e.max_pages, sizeof(Page))
+        e.page = <Page*>take(region, &at, <uint64_t>e.max_pages + 1, sizeof(Page))
         if e.accounts:
             e.money = <Money*>take(region, &at, e.max_orders, sizeof(Money))
             e.account = <RiskNode*>take(region, &at, e.max_accounts + 1, sizeof(RiskNode))
@@ -492,12 +493,12 @@ cdef class Kernel:
         return out
 
     def market_state(self, uint32_t instrument_id) -> dict:
-        """Phase, last and mark price, counts of one instrument."""
+        """Phase, last and mark price, counts of one instrument. O(levels)."""
         cdef Book* b = self.book_or_raise(instrument_id)
         return {
             "phase": b.phase, "last_px": b.last_px, "mark_px": b.mark_px, "live_orders": b.n_live,
             "bid_levels": b.ladder[L_BID].n_levels, "ask_levels": b.ladder[L_ASK].n_levels,
-            "bid_orders": b.ladder[L_BID].n_orders, "ask_orders": b.ladder[L_ASK].n_orders,
+            "bid_orders": orders_of(&self.e, &b.ladder[L_BID]), "ask_orders": orders_of(&self.e, &b.ladder[L_ASK]),
             "bid_qty": b.ladder[L_BID].qty, "ask_qty": b.ladder[L_ASK].qty,
             "stops": b.n_stops, "trailing": b.n_trailing, "band_ref_px": b.spec.band_ref_px,
         }

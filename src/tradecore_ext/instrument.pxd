@@ -3,7 +3,6 @@
 Owner of: which fields of an instrument are fixed once it exists; their ranges are framecheck.pxd's.
 """
 from libc.stdint cimport int64_t, uint16_t, uint32_t
-from libc.string cimport memset
 
 from tradecore_ext.emit cimport emit_done, emit_refused
 from tradecore_ext.filters cimport derive_band
@@ -65,7 +64,6 @@ cdef inline void open_book(Engine* e, uint32_t instrument_id, const tc_instrumen
     """Make the book of a new instrument; all of Book is zero before."""
     cdef Book* b = e.book + instrument_id
     cdef int i
-    memset(b, 0, sizeof(Book))
     for i in range(4):
         ladder_init(&b.ladder[i], instrument_id)
     b.trailing_head = NIL

@@ -1,24 +1,27 @@
 """Price levels of one side of a book, and the FIFO queue inside each level.
 
 Owner of: which level is best, which is next.  A page covers 64 neighbouring prices with one bitmap word.  A window
-of 64 pages (4,096 prices) lies around the touch, with one word that says which of them are occupied: inside it
-finding, inserting, erasing and the next price are a few bit operations, and nothing is allocated or freed.
-Pages outside hang in a threaded AVL tree by key, so prices 1 and 2^40 in one book, or a million levels, cost
-O(log pages) and no command pays for a reorganisation: the window moves at once when the side is empty, otherwise
-after 16,384 far pages, or after the best price was made outside of it 64 times (a first order at a wild price had
-drawn it there); a move costs 64 tree steps.
+of 256 pages (16,384 prices) lies around the touch, with four words that say which of them have a level: inside it
+finding, inserting, erasing and the next price are a few bit operations.  The pages of the core, the word in which the
+touch lies, stay when they are empty; others are given back.  Pages outside of the window hang in a threaded AVL tree by
+key, so prices 1 and 2^40 in one book, or a million levels, cost O(log pages) and no command pays for a
+reorganisation: the window moves at once when the side is empty, otherwise after 16,384 pages were made outside of its
+core, or after the best price was made outside of the window 64 times (a first order at a wild price had drawn it
+there); a move costs a tree step for each page that crosses its edge.  docs/decisions/0002-ladder.md
 
 Ranks: smaller is better; rank = px (asks, UP stops) or -px (bids, DOWN stops).
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from tradecore_ext.mathx cimport I64_MAX, clz64, ctz64, likely, place_of, unlikely
 from tradecore_ext.state cimport (
+    CORE,
     L_ASK,
     L_BID,
     L_DOWN,
     L_UP,
+    LEAD,
     NIL,
     WINDOW,
     Engine,
@@ -30,8 +33,9 @@ from tradecore_ext.state cimport (
 
 
 cdef enum:
+    NO_PAGE = 0          # the first page of the arena is never used and has no level
     MOVE_AFTER = 16384   # far_ops at which the window moves
-    FAR_BEST = 256       # far_ops of a new best price outside of the window; a far page made counts 1
+    FAR_BEST = 256       # far_ops of a new best price outside of the window; a page made outside of the core counts 1
 
 
 cdef inline int64_t rank_of(int which, int64_t px) noexcept nogil:
@@ -45,7 +49,7 @@ cdef inline int64_t rank_of(int which, int64_t px) noexcept nogil:
 cdef inline bint level_available(const Engine* e) noexcept nogil:
     """Room for one more level and the page it might need (pages kept empty do not count as room)."""
     return (e.level_free != NIL or e.level_fresh < e.max_levels) and (
-        e.page_free != NIL or e.page_fresh < e.max_pages
+        e.page_free != NO_PAGE or e.page_fresh <= e.max_pages
     )
 
 
@@ -68,7 +72,7 @@ cdef inline void level_release(Engine* e, uint32_t lv) noexcept nogil:
 
 cdef inline uint32_t page_alloc(Engine* e) noexcept nogil:
     cdef uint32_t pg = e.page_free
-    if likely(pg != NIL):
+    if likely(pg != NO_PAGE):
         e.page_free = e.page[pg].next
     else:
         pg = e.page_fresh
@@ -87,7 +91,7 @@ cdef inline void page_release(Engine* e, uint32_t pg) noexcept nogil:
 
 
 cdef inline int height_of(const Engine* e, uint32_t n) noexcept nogil:
-    return 0 if n == NIL else e.page[n].height
+    return 0 if n == NO_PAGE else e.page[n].height
 
 
 cdef inline void fix_height(Engine* e, uint32_t n) noexcept nogil:
@@ -97,13 +101,13 @@ cdef inline void fix_height(Engine* e, uint32_t n) noexcept nogil:
 
 
 cdef inline void replace_child(Engine* e, Ladder* s, uint32_t parent, uint32_t old, uint32_t new) noexcept nogil:
-    if parent == NIL:
+    if parent == NO_PAGE:
         s.root = new
     elif e.page[parent].left == old:
         e.page[parent].left = new
     else:
         e.page[parent].right = new
-    if new != NIL:
+    if new != NO_PAGE:
         e.page[new].parent = parent
 
 
@@ -114,7 +118,7 @@ cdef inline uint32_t rotate_left(Engine* e, Ladder* s, uint32_t x) noexcept nogi
     e.page[y].left = x
     e.page[x].parent = y
     e.page[x].right = m
-    if m != NIL:
+    if m != NO_PAGE:
         e.page[m].parent = x
     fix_height(e, x)
     fix_height(e, y)
@@ -128,7 +132,7 @@ cdef inline uint32_t rotate_right(Engine* e, Ladder* s, uint32_t x) noexcept nog
     e.page[y].right = x
     e.page[x].parent = y
     e.page[x].left = m
-    if m != NIL:
+    if m != NO_PAGE:
         e.page[m].parent = x
     fix_height(e, x)
     fix_height(e, y)
@@ -139,7 +143,7 @@ cdef inline void rebalance(Engine* e, Ladder* s, uint32_t n) noexcept nogil:
     """Walk up from n, restoring heights and balance; at most the height of the tree."""
     cdef int diff, before
     cdef uint32_t c
-    while n != NIL:
+    while n != NO_PAGE:
         before = e.page[n].height
         diff = height_of(e, e.page[n].left) - height_of(e, e.page[n].right)
         if diff > 1:
@@ -164,10 +168,10 @@ cdef inline void far_link(Engine* e, Ladder* s, uint32_t pg) noexcept nogil:
     cdef Page* p = e.page + pg
     cdef int64_t key = p.key
     cdef uint32_t n = s.root
-    cdef uint32_t parent = NIL
-    cdef uint32_t before = NIL
-    cdef uint32_t after = NIL
-    while n != NIL:
+    cdef uint32_t parent = NO_PAGE
+    cdef uint32_t before = NO_PAGE
+    cdef uint32_t after = NO_PAGE
+    while n != NO_PAGE:
         parent = n
         if key < e.page[n].key:
             after = n
@@ -175,19 +179,19 @@ cdef inline void far_link(Engine* e, Ladder* s, uint32_t pg) noexcept nogil:
         else:
             before = n
             n = e.page[n].right
-    p.left = NIL
-    p.right = NIL
+    p.left = NO_PAGE
+    p.right = NO_PAGE
     p.parent = parent
     p.height = 1
     p.prev = before
     p.next = after
-    if before != NIL:
+    if before != NO_PAGE:
         e.page[before].next = pg
     else:
         s.far_first = pg
-    if after != NIL:
+    if after != NO_PAGE:
         e.page[after].prev = pg
-    if parent == NIL:
+    if parent == NO_PAGE:
         s.root = pg
     elif key < e.page[parent].key:
         e.page[parent].left = pg
@@ -201,14 +205,14 @@ cdef inline void far_unlink(Engine* e, Ladder* s, uint32_t pg) noexcept nogil:
     cdef Page* p = e.page + pg
     cdef uint32_t up = p.parent
     cdef uint32_t m, c
-    if p.prev != NIL:
+    if p.prev != NO_PAGE:
         e.page[p.prev].next = p.next
     else:
         s.far_first = p.next
-    if p.next != NIL:
+    if p.next != NO_PAGE:
         e.page[p.next].prev = p.prev
-    if p.left == NIL or p.right == NIL:
-        c = p.left if p.left != NIL else p.right
+    if p.left == NO_PAGE or p.right == NO_PAGE:
+        c = p.left if p.left != NO_PAGE else p.right
         replace_child(e, s, up, pg, c)
     else:
         # The successor in the right subtree takes this node's place.
@@ -228,18 +232,18 @@ cdef inline void far_unlink(Engine* e, Ladder* s, uint32_t pg) noexcept nogil:
 
 
 cdef inline uint32_t far_find(const Engine* e, const Ladder* s, int64_t key) noexcept nogil:
-    """Far page with this key, NIL if there is none."""
+    """Far page with this key, 0 if there is none."""
     cdef uint32_t n = s.root
-    while n != NIL and e.page[n].key != key:
+    while n != NO_PAGE and e.page[n].key != key:
         n = e.page[n].left if key < e.page[n].key else e.page[n].right
     return n
 
 
 cdef inline uint32_t far_from(const Engine* e, const Ladder* s, int64_t key) noexcept nogil:
-    """First far page with at least this key, NIL if there is none."""
+    """First far page with at least this key, 0 if there is none."""
     cdef uint32_t n = s.root
-    cdef uint32_t found = NIL
-    while n != NIL:
+    cdef uint32_t found = NO_PAGE
+    while n != NO_PAGE:
         if e.page[n].key >= key:
             found = n
             n = e.page[n].left
@@ -249,10 +253,10 @@ cdef inline uint32_t far_from(const Engine* e, const Ladder* s, int64_t key) noe
 
 
 cdef inline uint32_t far_before(const Engine* e, const Ladder* s, int64_t key) noexcept nogil:
-    """Last far page with a smaller key, NIL if there is none."""
+    """Last far page with a smaller key, 0 if there is none."""
     cdef uint32_t n = s.root
-    cdef uint32_t found = NIL
-    while n != NIL:
+    cdef uint32_t found = NO_PAGE
+    while n != NO_PAGE:
         if e.page[n].key < key:
             found = n
             n = e.page[n].right
@@ -268,68 +272,129 @@ cdef inline bint in_window(const Ladder* s, int64_t key) noexcept nogil:
     return <uint64_t>(key - s.base) < WINDOW
 
 
+cdef inline bint in_core(const Ladder* s, int64_t key) noexcept nogil:
+    return <uint64_t>(key - s.base) >> 6 == CORE
+
+
+cdef inline uint32_t page_at(const Ladder* s, int64_t key) noexcept nogil:
+    """Page of a key inside the window, 0 if there is none; it may be empty."""
+    return s.window[<uint64_t>(key - s.base)]
+
+
+cdef inline void enter_window(Ladder* s, int64_t key, uint32_t pg) noexcept nogil:
+    """Put a page with levels into the window."""
+    cdef uint64_t d = <uint64_t>(key - s.base)
+    s.window[d] = pg
+    s.used[d >> 6] |= <uint64_t>1 << (d & 63)
+
+
+cdef inline bint window_used(const Ladder* s) noexcept nogil:
+    return (s.used[0] | s.used[1] | s.used[2] | s.used[3]) != 0
+
+
+cdef inline int64_t used_first(const Ladder* s) noexcept nogil:
+    """First key of the window with a level; there is one."""
+    cdef uint32_t w = 0
+    while s.used[w] == 0:
+        w += 1
+    return s.base + w * 64 + ctz64(s.used[w])
+
+
+cdef inline int64_t used_last(const Ladder* s) noexcept nogil:
+    """Last key of the window with a level; there is one."""
+    cdef uint32_t w = WINDOW // 64 - 1
+    while s.used[w] == 0:
+        w -= 1
+    return s.base + w * 64 + 63 - clz64(s.used[w])
+
+
+cdef inline int64_t used_after(const Ladder* s, int64_t key) noexcept nogil:
+    """Next key of the window with a level, the first one behind the window if there is none."""
+    cdef uint64_t d = <uint64_t>(key - s.base)
+    cdef uint64_t w = d >> 6
+    # Two shifts: a single shift by 64 would be undefined.
+    cdef uint64_t bits = (s.used[w] >> (d & 63)) >> 1
+    if likely(bits != 0):
+        return key + 1 + ctz64(bits)
+    for w in range(w + 1, <uint64_t>(WINDOW // 64)):
+        if s.used[w] != 0:
+            return s.base + <int64_t>(w * 64 + ctz64(s.used[w]))
+    return s.base + WINDOW
+
+
+cdef inline int64_t used_before(const Ladder* s, int64_t key) noexcept nogil:
+    """Last key of the window with a level before this one, the last before the window if there is none."""
+    cdef uint64_t d = <uint64_t>(key - s.base)
+    cdef int64_t w = <int64_t>(d >> 6)
+    cdef uint64_t bits = s.used[w] & ((<uint64_t>1 << (d & 63)) - 1)
+    while bits == 0:
+        w -= 1
+        if w < 0:
+            return s.base - 1
+        bits = s.used[w]
+    return s.base + w * 64 + 63 - clz64(bits)
+
+
 cdef inline void window_move(Engine* e, Ladder* s, int64_t base) noexcept nogil:
-    """Let the window begin at another page: at most 64 pages leave it, at most 64 come in."""
-    cdef uint32_t old[64]
+    """Let the window begin at another page: at most 256 pages leave it, at most 256 come in."""
+    cdef uint32_t old[256]
     cdef uint32_t i, pg, nxt
+    cdef int64_t first = s.base
     cdef int64_t key
-    for i in range(<uint32_t>WINDOW):
-        old[i] = s.window[i]
-        s.window[i] = NIL
-    s.occupied = 0
-    key = s.base
+    memcpy(old, s.window, sizeof(old))
+    memset(s.window, 0, sizeof(s.window))
+    memset(s.used, 0, sizeof(s.used))
     s.base = base
     s.far_ops = 0
     for i in range(<uint32_t>WINDOW):
         pg = old[i]
-        if pg == NIL:
+        if pg == NO_PAGE:
             continue
+        key = first + i
         if e.page[pg].bits == 0:
             page_release(e, pg)
-        elif in_window(s, key + i):
-            s.window[key + i - base] = pg
-            s.occupied |= <uint64_t>1 << (key + i - base)
+        elif in_window(s, key):
+            enter_window(s, key, pg)
         else:
-            e.page[pg].key = key + i
+            e.page[pg].key = key
             far_link(e, s, pg)
     pg = far_from(e, s, base)
-    while pg != NIL and in_window(s, e.page[pg].key):
+    while pg != NO_PAGE and in_window(s, e.page[pg].key):
         nxt = e.page[pg].next
         far_unlink(e, s, pg)
-        s.window[e.page[pg].key - base] = pg
-        s.occupied |= <uint64_t>1 << (e.page[pg].key - base)
+        enter_window(s, e.page[pg].key, pg)
         pg = nxt
 
 
 cdef inline uint32_t page_find(const Engine* e, const Ladder* s, int64_t key) noexcept nogil:
-    """Page with this key, NIL if there is none; a page of the window may be empty."""
+    """Page with this key, 0 if there is none; a page of the core may be empty."""
     if likely(in_window(s, key)):
-        return s.window[key - s.base]
+        return page_at(s, key)
     return far_find(e, s, key)
 
 
 cdef inline void far_use(Engine* e, Ladder* s, uint32_t weight) noexcept nogil:
-    """Something was done outside of the window; when there has been enough of it, the window goes to the touch."""
+    """Something was done outside of the core; when there has been enough of it, the window goes to the touch."""
     s.far_ops += weight
     if s.far_ops >= MOVE_AFTER:
-        window_move(e, s, (s.best >> 6) - WINDOW // 4)
+        window_move(e, s, (s.best >> 6) - LEAD)
 
 
 cdef inline uint32_t page_make(Engine* e, Ladder* s, int64_t key) noexcept nogil:
     """New empty page for a key that has none."""
     cdef uint32_t pg
-    if not in_window(s, key):
+    if unlikely(not in_core(s, key)):
         if s.n_levels == 0:
-            # Nothing is anywhere: the window goes where the price is, its empty pages come along.
-            s.base = key - WINDOW // 2
-            pg = s.window[WINDOW // 2]
-            if pg != NIL:
+            # Nothing is anywhere: the window goes where the price is, the empty pages of its core come along.
+            s.base = key - LEAD
+            pg = page_at(s, key)
+            if pg != NO_PAGE:
                 return pg
         else:
             far_use(e, s, 1)
     pg = page_alloc(e)
     e.page[pg].bits = 0
-    if in_window(s, key):
+    if likely(in_window(s, key)):
         s.window[key - s.base] = pg
     else:
         e.page[pg].key = key
@@ -337,28 +402,37 @@ cdef inline uint32_t page_make(Engine* e, Ladder* s, int64_t key) noexcept nogil
     return pg
 
 
+cdef inline void page_empty(Engine* e, Ladder* s, int64_t key, uint32_t pg) noexcept nogil:
+    """The last level of a page has gone, and unless it belongs to the core the page with it."""
+    cdef uint64_t d
+    if unlikely(not in_window(s, key)):
+        far_unlink(e, s, pg)
+        page_release(e, pg)
+        return
+    d = <uint64_t>(key - s.base)
+    s.used[d >> 6] &= ~(<uint64_t>1 << (d & 63))
+    if unlikely(d >> 6 != CORE):
+        s.window[d] = NO_PAGE
+        page_release(e, pg)
+
+
 # ---- levels ---------------------------------------------------------------------------------------
 
 
 cdef inline void ladder_init(Ladder* s, uint32_t instrument_id) noexcept nogil:
-    memset(s, 0, sizeof(Ladder))
+    """A ladder that is all zero becomes an empty one."""
     s.best = I64_MAX
     s.best_level = NIL
-    s.far_first = NIL
-    s.root = NIL
     s.book = instrument_id
-    memset(s.window, 0xFF, sizeof(s.window))
 
 
 cdef inline uint32_t ladder_find(Engine* e, Ladder* s, int64_t rank) noexcept nogil:
     """Level at this rank, NIL if there is none."""
-    cdef uint32_t pg
+    cdef const Page* p
     if rank == s.best:
         return s.best_level
-    pg = page_find(e, s, rank >> 6)
-    if pg == NIL or not (e.page[pg].bits >> (rank & 63)) & 1:
-        return NIL
-    return e.page[pg].level[rank & 63]
+    p = e.page + page_find(e, s, rank >> 6)
+    return p.level[rank & 63] if (p.bits >> (rank & 63)) & 1 else NIL
 
 
 cdef inline uint32_t ladder_get(Engine* e, Ladder* s, int64_t rank, int64_t px) noexcept nogil:
@@ -370,11 +444,11 @@ cdef inline uint32_t ladder_get(Engine* e, Ladder* s, int64_t rank, int64_t px) 
     if rank == s.best:
         return s.best_level
     pg = page_find(e, s, key)
-    if unlikely(pg == NIL):
-        pg = page_make(e, s, key)
     p = e.page + pg
     if (p.bits >> (rank & 63)) & 1:
         return p.level[rank & 63]
+    if unlikely(pg == NO_PAGE):
+        p = e.page + page_make(e, s, key)
     lv = level_alloc(e)
     l = e.level + lv
     l.px = px
@@ -386,7 +460,7 @@ cdef inline uint32_t ladder_get(Engine* e, Ladder* s, int64_t rank, int64_t px) 
     p.bits |= <uint64_t>1 << (rank & 63)
     p.level[rank & 63] = lv
     if likely(in_window(s, key)):
-        s.occupied |= <uint64_t>1 << (key - s.base)
+        s.used[<uint64_t>(key - s.base) >> 6] |= <uint64_t>1 << ((key - s.base) & 63)
     s.n_levels += 1
     if rank < s.best:
         s.best = rank
@@ -396,20 +470,25 @@ cdef inline uint32_t ladder_get(Engine* e, Ladder* s, int64_t rank, int64_t px) 
     return lv
 
 
-cdef inline uint32_t first_level(const Engine* e, const Ladder* s, int64_t* rank) noexcept nogil:
-    """Best level by looking at the pages; the ladder is not empty."""
-    cdef uint32_t pg = s.far_first
-    cdef uint32_t d, b
-    cdef int64_t key
-    if likely(s.occupied != 0) and (likely(pg == NIL) or e.page[pg].key > s.base):
-        d = ctz64(s.occupied)
-        key = s.base + d
-        pg = s.window[d]
+cdef inline void best_in(const Engine* e, Ladder* s, int64_t key, uint32_t pg) noexcept nogil:
+    """The first level of this page is the best one."""
+    cdef uint32_t b = ctz64(e.page[pg].bits)
+    s.best = key * 64 + b
+    s.best_level = e.page[pg].level[b]
+
+
+cdef inline void best_behind(const Engine* e, Ladder* s, int64_t key) noexcept nogil:
+    """The page that had the best level has gone: find the next one. The ladder is not empty.
+
+    A page before the window would be better than the one that was best, if that lay inside."""
+    if likely(s.used[0] == 0 and s.used[CORE] != 0 and in_window(s, key)):
+        key = s.base + CORE * 64 + ctz64(s.used[CORE])
+    elif not window_used(s) or (key < s.base and s.far_first != NO_PAGE and e.page[s.far_first].key < s.base):
+        best_in(e, s, e.page[s.far_first].key, s.far_first)
+        return
     else:
-        key = e.page[pg].key
-    b = ctz64(e.page[pg].bits)
-    rank[0] = key * 64 + b
-    return e.page[pg].level[b]
+        key = used_first(s)
+    best_in(e, s, key, page_at(s, key))
 
 
 cdef inline void ladder_drop(Engine* e, Ladder* s, uint32_t lv, int64_t rank) noexcept nogil:
@@ -420,44 +499,48 @@ cdef inline void ladder_drop(Engine* e, Ladder* s, uint32_t lv, int64_t rank) no
     p.bits &= ~(<uint64_t>1 << (rank & 63))
     level_release(e, lv)
     s.n_levels -= 1
-    if p.bits == 0:
-        if likely(in_window(s, key)):
-            s.occupied &= ~(<uint64_t>1 << (key - s.base))
-        else:
-            far_unlink(e, s, pg)
-            page_release(e, pg)
-    if rank == s.best:
-        if s.n_levels == 0:
-            s.best = I64_MAX
-            s.best_level = NIL
-        else:
-            s.best_level = first_level(e, s, &s.best)
+    if p.bits != 0:
+        if rank == s.best:
+            best_in(e, s, key, pg)
+        return
+    page_empty(e, s, key, pg)
+    if rank != s.best:
+        return
+    if unlikely(s.n_levels == 0):
+        s.best = I64_MAX
+        s.best_level = NIL
+    else:
+        best_behind(e, s, key)
 
 
 cdef inline uint32_t ladder_next(Engine* e, Ladder* s, int64_t rank) noexcept nogil:
     """Level with the smallest rank above `rank` (which must have a level), NIL at the end."""
     cdef int64_t key = rank >> 6
     cdef uint32_t pg = page_find(e, s, key)
-    cdef uint64_t bits
-    cdef uint32_t d
-    # Two shifts: a single shift by 64 would be undefined.
-    bits = (e.page[pg].bits >> (rank & 63)) >> 1
+    cdef uint64_t bits = (e.page[pg].bits >> (rank & 63)) >> 1
     if bits != 0:
         return e.page[pg].level[(rank & 63) + 1 + ctz64(bits)]
     if in_window(s, key):
-        d = <uint32_t>(key - s.base)
-        bits = (s.occupied >> d) >> 1
-        if bits != 0:
-            pg = s.window[d + 1 + ctz64(bits)]
-        else:
-            pg = far_from(e, s, s.base + WINDOW)
+        key = used_after(s, key)
+        pg = page_at(s, key) if likely(in_window(s, key)) else far_from(e, s, key)
     else:
         pg = e.page[pg].next
-        if key < s.base and s.occupied != 0 and (pg == NIL or e.page[pg].key > s.base):
-            pg = s.window[ctz64(s.occupied)]
-    if pg == NIL:
+        if key < s.base and window_used(s) and (pg == NO_PAGE or e.page[pg].key > s.base):
+            pg = page_at(s, used_first(s))
+    if pg == NO_PAGE:
         return NIL
     return e.page[pg].level[ctz64(e.page[pg].bits)]
+
+
+cdef inline uint64_t orders_of(Engine* e, Ladder* s) noexcept nogil:
+    """Orders of all levels. O(levels)."""
+    cdef uint64_t n = 0
+    cdef uint32_t lv = s.best_level
+    cdef bint up = lv != NIL and s.best == e.level[lv].px
+    while lv != NIL:
+        n += e.level[lv].count
+        lv = ladder_next(e, s, e.level[lv].px if up else -e.level[lv].px)
+    return n
 
 
 cdef inline uint32_t ladder_prev(Engine* e, Ladder* s, int64_t rank) noexcept nogil:
@@ -468,16 +551,13 @@ cdef inline uint32_t ladder_prev(Engine* e, Ladder* s, int64_t rank) noexcept no
     if bits != 0:
         return e.page[pg].level[63 - clz64(bits)]
     if in_window(s, key):
-        bits = s.occupied & ((<uint64_t>1 << (key - s.base)) - 1)
-        if bits != 0:
-            pg = s.window[63 - clz64(bits)]
-        else:
-            pg = far_before(e, s, s.base)
+        key = used_before(s, key)
+        pg = page_at(s, key) if likely(in_window(s, key)) else far_before(e, s, s.base)
     else:
         pg = e.page[pg].prev
-        if key > s.base and s.occupied != 0 and (pg == NIL or e.page[pg].key < s.base):
-            pg = s.window[63 - clz64(s.occupied)]
-    if pg == NIL:
+        if key > s.base and window_used(s) and (pg == NO_PAGE or e.page[pg].key < s.base):
+            pg = page_at(s, used_last(s))
+    if pg == NO_PAGE:
         return NIL
     return e.page[pg].level[63 - clz64(e.page[pg].bits)]
 
@@ -497,7 +577,6 @@ cdef inline void level_append(Engine* e, Ladder* s, uint32_t lv, uint32_t slot) 
     l.count += 1
     l.qty += o.leaves_qty
     s.qty += o.leaves_qty
-    s.n_orders += 1
 
 
 cdef inline void level_unlink(Engine* e, Ladder* s, uint32_t slot, int which) noexcept nogil:
@@ -510,7 +589,6 @@ cdef inline void level_unlink(Engine* e, Ladder* s, uint32_t slot, int which) no
     l.qty -= o.leaves_qty
     s.qty -= o.leaves_qty
     l.count -= 1
-    s.n_orders -= 1
     if l.count == 0:
         ladder_drop(e, s, o.level, rank_of(which, l.px))
 

@@ -246,7 +246,6 @@ cdef inline bint plain_cancel(
     l.qty -= o.leaves_qty
     s.qty -= o.leaves_qty
     l.count -= 1
-    s.n_orders -= 1
     o.leaves_qty = 0
     emit_order_here(e, TC_EVT_CANCELED, SP_CANCEL_REQUEST, o, l.px)
     if l.count == 0:

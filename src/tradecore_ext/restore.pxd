@@ -27,7 +27,15 @@ from tradecore_ext.instrument cimport open_book
 from tradecore_ext.held cimport link_order
 from tradecore_ext.holds cimport hold_wallet
 from tradecore_ext.keytable cimport position_find, position_get, wallet_find, wallet_get
-from tradecore_ext.ladder cimport ladder_find, ladder_get, level_append, level_available, page_find, rank_of
+from tradecore_ext.ladder cimport (
+    NO_PAGE,
+    ladder_find,
+    ladder_get,
+    level_append,
+    level_available,
+    page_find,
+    rank_of,
+)
 from tradecore_ext.mathx cimport likely, unlikely
 from tradecore_ext.state cimport (
     NIL,
@@ -299,7 +307,7 @@ cdef inline bint level_fits(Engine* e, Ladder* s, int64_t rank) noexcept nogil:
     """Room for a level at this rank. Exact, unlike level_available: an engine that was full must come back."""
     if likely(level_available(e)) or ladder_find(e, s, rank) != NIL:
         return True
-    return (e.level_free != NIL or e.level_fresh < e.max_levels) and page_find(e, s, rank >> 6) != NIL
+    return (e.level_free != NIL or e.level_fresh < e.max_levels) and page_find(e, s, rank >> 6) != NO_PAGE
 
 
 cdef inline bint place_restored(Engine* e, Book* b, uint32_t slot, int64_t px) noexcept nogil:

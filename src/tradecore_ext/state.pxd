@@ -113,22 +113,23 @@ cdef struct Page:            # 64 neighbouring ranks; far pages are nodes of a t
     uint32_t level[64]
 
 cdef enum:
-    WINDOW = 64              # pages of the window around the touch: 4,096 prices
+    WINDOW = 256             # pages of the window around the touch: 16,384 prices
+    CORE = 1                 # the word of Ladder.used whose pages stay when they are empty
+    LEAD = 80                # where in the window the best price is put: in the first third of the core
 
-cdef struct Ladder:          # one line, and the window behind it
+cdef struct Ladder:          # a line, a line that only wide books read, and the window behind them
     int64_t best             # rank of the best level, I64_MAX when empty
     int64_t qty              # leaves of the whole side
     int64_t base             # key of the window's first page
-    uint64_t occupied        # bit d: page base + d has a level
+    uint64_t used[4]         # bit d: page base + d has a level
     uint32_t best_level
+    uint32_t n_levels
     uint32_t root            # tree of far pages
     uint32_t far_first       # leftmost far page
-    uint32_t n_levels
-    uint32_t n_orders
+    uint32_t far_ops         # weighted count of what was done outside of the core since it moved
     uint32_t book            # instrument_id
-    uint32_t far_ops         # weighted count of what was done outside of the window since it moved
-    uint32_t reserved
-    uint32_t window[64]      # pages of the window, NIL where never used; empty ones stay
+    uint64_t reserved[6]
+    uint32_t window[256]     # pages of the window, 0 none; those of the core stay
 
 cdef struct Timer:
     uint64_t deadline
@@ -173,7 +174,7 @@ cdef struct Book:
     uint8_t dirty            # stands in the election list of this command
     uint8_t reserved0
     uint16_t trip_status     # breaker tripped by the taker in flight, 0 none
-    # lines 2, 7, 12, 17, each with four lines of window behind it
+    # from line 2 on, 18 lines each
     Ladder ladder[4]
     tc_instrument spec
     int64_t auction_ref_px   # reference of SET_PHASE for the next uncross, 0 none
