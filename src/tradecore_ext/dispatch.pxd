@@ -60,6 +60,7 @@ cdef extern from *:
     TC_COLD void __pyx_f_13tradecore_ext_6ladder_far_unlink(
         struct __pyx_t_13tradecore_ext_5state_Engine *, struct __pyx_t_13tradecore_ext_5state_Ladder *, uint32_t);
     TC_COLD void __pyx_f_13tradecore_ext_5phase_fire_timers(struct __pyx_t_13tradecore_ext_5state_Engine *);
+    TC_COLD tc_i128 __pyx_f_13tradecore_ext_4sums_wide_notional(int64_t, int64_t, int64_t);
     #define TC_HERE __attribute__((always_inline)) static inline
     struct __pyx_t_13tradecore_ext_5state_Order;
     TC_HERE void __pyx_f_13tradecore_ext_4emit_emit_order_here(
@@ -75,6 +76,9 @@ cdef extern from *:
         int64_t);
     TC_HERE int __pyx_f_13tradecore_ext_5plain_plain_new(
         struct __pyx_t_13tradecore_ext_5state_Engine *, tc_command const *, uint32_t, uint32_t, int);
+    struct __pyx_t_13tradecore_ext_5state_Book;
+    TC_HERE tc_i128 __pyx_f_13tradecore_ext_5holds_spot_need(
+        struct __pyx_t_13tradecore_ext_5state_Book const *, uint8_t, int64_t, int64_t, int, int64_t, uint32_t);
     struct __pyx_t_13tradecore_ext_5ahead_Ahead;
     TC_HERE void __pyx_f_13tradecore_ext_5ahead_look_ahead(
         struct __pyx_t_13tradecore_ext_5state_Engine *, tc_command const *, uint64_t, uint32_t, uint64_t,
@@ -94,6 +98,11 @@ cdef extern from *:
     struct __pyx_t_13tradecore_ext_5state_Book;
     TC_APART int __pyx_f_13tradecore_ext_5plain_passes_range(
         struct __pyx_t_13tradecore_ext_5state_Book const *, int64_t, int64_t);
+    struct __pyx_t_13tradecore_ext_6limits_Ask;
+    struct __pyx_t_13tradecore_ext_5state_Position;
+    TC_APART uint16_t __pyx_f_13tradecore_ext_6limits_limits_check(
+        struct __pyx_t_13tradecore_ext_5state_Engine *, struct __pyx_t_13tradecore_ext_6limits_Ask const *,
+        struct __pyx_t_13tradecore_ext_5state_Position const *, int64_t *, int64_t *, uint8_t *);
     struct __pyx_t_13tradecore_ext_4spot_SpotHold;
     struct __pyx_t_13tradecore_ext_4risk_RiskResult;
     TC_APART void __pyx_f_13tradecore_ext_4held_risk_release(

@@ -20,7 +20,7 @@ from tradecore_ext.state cimport (
     Order,
     Position,
 )
-from tradecore_ext.sums cimport order_gross, sums_order, sums_position
+from tradecore_ext.sums cimport order_gross, sums_order, sums_working
 from tradecore_ext.types cimport TC_SIDE_BUY
 
 
@@ -56,10 +56,7 @@ cdef inline void count_working(Engine* e, const Order* o, Position* p, int64_t l
     p.open_buy += lots & buy_mask(o.side)
     p.open_sell += lots & ~buy_mask(o.side)
     if unlikely(e.track):
-        if o.side == TC_SIDE_BUY:
-            sums_position(e, o.account_id, o.instrument_id, 0, lots, 0)
-        else:
-            sums_position(e, o.account_id, o.instrument_id, 0, 0, lots)
+        sums_working(e, o.account_id, o.instrument_id, lots & buy_mask(o.side), lots & ~buy_mask(o.side))
 
 
 cdef inline int64_t closable(const Position* p, uint8_t side) noexcept nogil:

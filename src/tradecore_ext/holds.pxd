@@ -8,7 +8,7 @@ from tradecore_ext.emit cimport order_px
 from tradecore_ext.fees cimport SMALL_BITS, fee_bound, fee_on
 from tradecore_ext.mathx cimport buy_mask, int128, likely, mul_over, pick64
 from tradecore_ext.state cimport OF_CASH, Book, Engine, Money, Order, Position
-from tradecore_ext.sums cimport notional
+from tradecore_ext.sums cimport wide_notional
 from tradecore_ext.types cimport TC_SIDE_BUY
 
 cdef enum:
@@ -36,7 +36,7 @@ cdef inline int128 spot_need(
         n = <int128>leaves * b.base_per_lot
         return n ^ ((value ^ n) & buy_mask(side))
     if side == TC_SIDE_BUY:
-        n = cash_left if is_cash else notional(px, leaves, b.multiplier)
+        n = cash_left if is_cash else wide_notional(px, leaves, b.multiplier)
         if n > <int128>1 << HOLD_BITS:
             return n
         if n == 0:

@@ -6,7 +6,7 @@ limit themselves, or while a group or the firm has one.
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from tradecore_ext.keytable cimport firm_find, group_find
-from tradecore_ext.mathx cimport I64_MAX, PPM, int128, likely, uint128, unlikely
+from tradecore_ext.mathx cimport I64_MAX, PPM, buy_mask, int128, likely, pick128, uint128, unlikely
 from tradecore_ext.state cimport NIL, Book, Bucket, Engine, GroupPosition, Limits, Position, RiskNode, Rules
 from tradecore_ext.types cimport (
     TC_LIM_COLLAR,
@@ -116,13 +116,22 @@ cdef inline void consume_one(const Engine* e, Rules* r, uint32_t on, const Ask* 
             r.bucket.dup_cash = q.cash_order_qty
 
 
+cdef inline uint32_t limited_by(const Engine* e, uint32_t account_id) noexcept nogil:
+    """All limits that some level of an account has."""
+    cdef const RiskNode* a = e.account + account_id
+    cdef uint32_t on = a.limited | e.firm.limited
+    return on | e.group[a.group_id].limited if unlikely(a.group_id != 0) else on
+
+
 cdef inline void limits_consume(Engine* e, const Ask* q) noexcept nogil:
     """An order (or a re-checked replace) was accepted: take a message and note it, at every level."""
     cdef Level3 v
     cdef int i
+    if likely(not limited_by(e, q.account_id) & (TC_LIM_RATE | TC_LIM_DUPLICATE)):
+        return
     levels_of(e, q.account_id, &v)
     for i in range(3):
-        if unlikely(v.node[i] != NULL and v.node[i].limited & (TC_LIM_RATE | TC_LIM_DUPLICATE)):
+        if v.node[i] != NULL and v.node[i].limited & (TC_LIM_RATE | TC_LIM_DUPLICATE):
             consume_one(e, v.rules[i], v.node[i].limited, q)
 
 
@@ -138,12 +147,12 @@ cdef inline int128 position_reach(
     cdef int128 have = 0
     if level == 0:
         if p != NULL:
-            have = <int128>p.qty + p.open_buy if q.side == TC_SIDE_BUY else <int128>p.open_sell - p.qty
+            have = pick128(buy_mask(q.side), <int128>p.qty + p.open_buy, <int128>p.open_sell - p.qty)
     else:
         slot = group_find(e, group_id, q.instrument_id) if level == 1 else firm_find(e, q.instrument_id)
         if slot != NIL:
             g = e.group_position + slot
-            have = g.qty + g.open_buy if q.side == TC_SIDE_BUY else g.open_sell - g.qty
+            have = pick128(buy_mask(q.side), g.qty + g.open_buy, g.open_sell - g.qty)
     return have - q.old_lots + q.lots
 
 
@@ -162,12 +171,12 @@ cdef inline bint outside_collar(const Ask* q, uint32_t collar_ppm, int64_t* boun
 
 
 cdef inline bint exceeds(
-    Engine* e, const Ask* q, const Position* p, const Level3* v, int i, uint32_t check,
+    Engine* e, const Ask* q, const Position* p, const RiskNode* node, const Rules* r, int i, uint32_t check,
     int64_t* observed, int64_t* limit
 ) noexcept nogil:
     """Whether an order breaks one limit, switched on, of one level; what an event then shows. For one constant
     check the compiler keeps one branch of this."""
-    cdef Limits* l = &v.rules[i].limits
+    cdef const Limits* l = &r.limits
     cdef int128 x
     cdef int128 most
     if check == TC_LIM_COLLAR:
@@ -180,45 +189,57 @@ cdef inline bint exceeds(
         x = q.value
         most = l.max_order_notional
     elif check == TC_LIM_DUPLICATE:
-        if q.replace or not identical(&v.rules[i].bucket, q, l.duplicate_window_ns, e.now):
+        if q.replace or not identical(&r.bucket, q, l.duplicate_window_ns, e.now):
             return False
-        x = <int64_t>v.rules[i].bucket.dup_seen + 1
+        x = <int64_t>r.bucket.dup_seen + 1
         most = l.duplicate_count
     elif check == TC_LIM_RATE:
-        observed[0] = <int64_t>tokens_now(v.rules[i], e.now)
+        observed[0] = <int64_t>tokens_now(r, e.now)
         limit[0] = MESSAGE
         return observed[0] < MESSAGE
     elif check == TC_LIM_OPEN_ORDERS:
-        if q.replace:
-            return False
-        x = <int64_t>v.node[i].open_orders + 1
+        x = <int64_t>node.open_orders + 1
         most = l.max_open_orders
     elif check == TC_LIM_POSITION:
         x = position_reach(e, q, i, p, e.account[q.account_id].group_id)
         most = l.max_position_qty
     else:
-        x = v.node[i].gross_notional - q.old_gross + q.value
+        x = node.gross_notional - q.old_gross + q.value
         most = l.max_gross_notional
+    if likely(x <= most) or (check == TC_LIM_OPEN_ORDERS and q.replace):
+        return False
     observed[0] = clip(x)
     limit[0] = clip(most)
-    return x > most
+    return True
 
 
 cdef inline bint level_allows(
-    Engine* e, const Ask* q, const Position* p, const Level3* v, int i, uint32_t on
+    Engine* e, const Ask* q, const Position* p, const RiskNode* node, const Rules* r, int i
 ) noexcept nogil:
     """Whether no limit of one level refuses."""
     cdef int64_t observed, limit
+    cdef uint32_t on = node.limited
     return not (
-        (on & TC_LIM_ORDER_QTY and exceeds(e, q, p, v, i, TC_LIM_ORDER_QTY, &observed, &limit))
-        or (on & TC_LIM_ORDER_NOTIONAL and exceeds(e, q, p, v, i, TC_LIM_ORDER_NOTIONAL, &observed, &limit))
-        or (on & TC_LIM_COLLAR and exceeds(e, q, p, v, i, TC_LIM_COLLAR, &observed, &limit))
-        or (on & TC_LIM_DUPLICATE and exceeds(e, q, p, v, i, TC_LIM_DUPLICATE, &observed, &limit))
-        or (on & TC_LIM_RATE and exceeds(e, q, p, v, i, TC_LIM_RATE, &observed, &limit))
-        or (on & TC_LIM_OPEN_ORDERS and exceeds(e, q, p, v, i, TC_LIM_OPEN_ORDERS, &observed, &limit))
-        or (on & TC_LIM_POSITION and exceeds(e, q, p, v, i, TC_LIM_POSITION, &observed, &limit))
-        or (on & TC_LIM_GROSS_NOTIONAL and exceeds(e, q, p, v, i, TC_LIM_GROSS_NOTIONAL, &observed, &limit))
+        (on & TC_LIM_ORDER_QTY and exceeds(e, q, p, node, r, i, TC_LIM_ORDER_QTY, &observed, &limit))
+        or (on & TC_LIM_ORDER_NOTIONAL and exceeds(e, q, p, node, r, i, TC_LIM_ORDER_NOTIONAL, &observed, &limit))
+        or (on & TC_LIM_COLLAR and exceeds(e, q, p, node, r, i, TC_LIM_COLLAR, &observed, &limit))
+        or (on & TC_LIM_DUPLICATE and exceeds(e, q, p, node, r, i, TC_LIM_DUPLICATE, &observed, &limit))
+        or (on & TC_LIM_RATE and exceeds(e, q, p, node, r, i, TC_LIM_RATE, &observed, &limit))
+        or (on & TC_LIM_OPEN_ORDERS and exceeds(e, q, p, node, r, i, TC_LIM_OPEN_ORDERS, &observed, &limit))
+        or (on & TC_LIM_POSITION and exceeds(e, q, p, node, r, i, TC_LIM_POSITION, &observed, &limit))
+        or (on & TC_LIM_GROSS_NOTIONAL and exceeds(e, q, p, node, r, i, TC_LIM_GROSS_NOTIONAL, &observed, &limit))
     )
+
+
+cdef inline bint levels_allow(Engine* e, const Ask* q, const Position* p) noexcept nogil:
+    """Whether no limit of any level refuses. A level without limits costs one question."""
+    cdef const RiskNode* a = e.account + q.account_id
+    cdef uint32_t g = a.group_id
+    if unlikely(a.limited != 0) and not level_allows(e, q, p, a, e.account_rules + q.account_id, 0):
+        return False
+    if unlikely(g != 0) and e.group[g].limited and not level_allows(e, q, p, e.group + g, e.group_rules + g, 1):
+        return False
+    return e.firm.limited == 0 or level_allows(e, q, p, &e.firm, &e.firm_rules, 2)
 
 
 cdef inline uint16_t first_refusal(
@@ -238,7 +259,7 @@ cdef inline uint16_t first_refusal(
         for i in range(3):
             scope[0] = i + 1
             if v.node[i] != NULL and v.node[i].limited & checks[k] and exceeds(
-                e, q, p, v, i, checks[k], observed, limit
+                e, q, p, v.node[i], v.rules[i], i, checks[k], observed, limit
             ):
                 return statuses[k]
     scope[0] = 0
@@ -250,16 +271,10 @@ cdef inline uint16_t limits_check(
 ) noexcept nogil:
     """Checks 6 to 13, each over account, group, firm. Changes nothing. O(1).
 
-    Which check refuses is only asked for when one of them does: until then the order of the checks does not matter,
-    and a level without limits costs one question."""
+    Which check refuses is only asked for when one of them does: until then the order of the checks does not matter."""
     cdef Level3 v
-    cdef int i
-    cdef bint allowed = True
-    levels_of(e, q.account_id, &v)
-    for i in range(3):
-        if v.node[i] != NULL and v.node[i].limited and not level_allows(e, q, p, &v, i, v.node[i].limited):
-            allowed = False
-    if likely(allowed):
-        scope[0] = 0
+    scope[0] = 0
+    if likely(levels_allow(e, q, p)):
         return 0
+    levels_of(e, q.account_id, &v)
     return first_refusal(e, q, p, &v, observed, limit, scope)

@@ -82,6 +82,11 @@ cdef inline int64_t pick64(int64_t mask, int64_t a, int64_t b) noexcept nogil:
     return b ^ ((a ^ b) & mask)
 
 
+cdef inline int128 pick128(int64_t mask, int128 a, int128 b) noexcept nogil:
+    """The same of wider numbers: the mask's sign fills the upper half."""
+    return b ^ ((a ^ b) & mask)
+
+
 cdef inline int64_t buy_mask(uint8_t side) noexcept nogil:
     """All ones for a buy: BUY is 1, SELL 2."""
     return mask_of(side & 1)

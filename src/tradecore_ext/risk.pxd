@@ -14,7 +14,7 @@ from tradecore_ext.limits cimport Ask, clip, limits_check, limits_consume
 from tradecore_ext.margin cimport MarginNeed, margin_accept, margin_check_new, margin_free, margin_state
 from tradecore_ext.mathx cimport abs64, int128, likely, unlikely
 from tradecore_ext.state cimport NIL, Book, Engine, Money, Order, Position, RiskNode
-from tradecore_ext.sums cimport notional, order_gross, sums_order
+from tradecore_ext.sums cimport notional, order_gross, sums_order, wide_notional
 from tradecore_ext.types cimport TC_FLAG_REDUCE_ONLY, TC_SIDE_BUY, TC_STATE_LIQ_CANCEL, TC_STATE_REDUCE_ONLY
 
 cdef enum:
@@ -179,7 +179,7 @@ cdef inline uint16_t check_spot_values(
     if likely(not is_cash and small_notional(b, px, lots, &value)):
         return 0
     if likely(px > 0 and not is_cash):
-        n = notional(px, lots, b.multiplier)
+        n = wide_notional(px, lots, b.multiplier)
         if unlikely(n > <int128>1 << HOLD_BITS):
             r.observed = clip(n)
             r.limit = <int64_t>1 << HOLD_BITS
