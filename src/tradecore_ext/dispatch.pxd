@@ -55,9 +55,9 @@ cdef extern from *:
     TC_COLD void __pyx_f_13tradecore_ext_3ids_id_grow(struct __pyx_t_13tradecore_ext_5state_IdTable *);
     TC_COLD void __pyx_f_13tradecore_ext_3ids_fill_hole(
         struct __pyx_t_13tradecore_ext_5state_IdTable *, struct __pyx_t_13tradecore_ext_5state_IdLine *, uint32_t);
-    TC_COLD void __pyx_f_13tradecore_ext_6ladder_window_move(
+    TC_COLD void __pyx_f_13tradecore_ext_5pages_window_move(
         struct __pyx_t_13tradecore_ext_5state_Engine *, struct __pyx_t_13tradecore_ext_5state_Ladder *, int64_t);
-    TC_COLD void __pyx_f_13tradecore_ext_6ladder_far_unlink(
+    TC_COLD void __pyx_f_13tradecore_ext_8pagetree_far_unlink(
         struct __pyx_t_13tradecore_ext_5state_Engine *, struct __pyx_t_13tradecore_ext_5state_Ladder *, uint32_t);
     TC_COLD void __pyx_f_13tradecore_ext_5phase_fire_timers(struct __pyx_t_13tradecore_ext_5state_Engine *);
     TC_COLD tc_i128 __pyx_f_13tradecore_ext_4sums_wide_notional(int64_t, int64_t, int64_t);
@@ -93,7 +93,7 @@ cdef extern from *:
         struct __pyx_t_13tradecore_ext_5state_Engine *, tc_command const *, uint64_t, uint32_t, uint64_t,
         struct __pyx_t_13tradecore_ext_5ahead_Ahead *, int, int);
     #define TC_APART __attribute__((noinline)) static
-    TC_APART uint32_t __pyx_f_13tradecore_ext_6ladder_page_make(
+    TC_APART uint32_t __pyx_f_13tradecore_ext_5pages_page_make(
         struct __pyx_t_13tradecore_ext_5state_Engine *, struct __pyx_t_13tradecore_ext_5state_Ladder *, int64_t);
     struct __pyx_t_13tradecore_ext_5state_Book;
     TC_APART int __pyx_f_13tradecore_ext_5plain_passes_range(

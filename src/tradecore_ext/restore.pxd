@@ -27,16 +27,10 @@ from tradecore_ext.instrument cimport open_book
 from tradecore_ext.held cimport link_order
 from tradecore_ext.holds cimport hold_wallet
 from tradecore_ext.keytable cimport position_find, position_get, wallet_find, wallet_get
-from tradecore_ext.ladder cimport (
-    NO_PAGE,
-    ladder_find,
-    ladder_get,
-    level_append,
-    level_available,
-    page_find,
-    rank_of,
-)
+from tradecore_ext.ladder cimport ladder_find, ladder_get, level_append, level_available, rank_of
 from tradecore_ext.mathx cimport likely, unlikely
+from tradecore_ext.pages cimport page_find
+from tradecore_ext.pagetree cimport NO_PAGE
 from tradecore_ext.state cimport (
     NIL,
     OF_HELD,
