@@ -5,13 +5,15 @@ then the reference price.  Execution: price-time priority on both sides, all fil
 """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 
-from tradecore_ext.book cimport cancel_sibling, emit_fill, note_print, resting_after_fill, shown
 from tradecore_ext.breaker cimport enter_phase
 from tradecore_ext.emit cimport emit_next
+from tradecore_ext.ending cimport cancel_sibling
+from tradecore_ext.fills cimport emit_fill, note_print, resting_after_fill
 from tradecore_ext.filters cimport set_band_ref
 from tradecore_ext.ladder cimport ladder_next, ladder_prev, level_reduce
 from tradecore_ext.ledger cimport ledger_fill
 from tradecore_ext.mathx cimport abs64, min64
+from tradecore_ext.special cimport shown
 from tradecore_ext.state cimport L_ASK, L_BID, NIL, OF_LINKED, Book, Engine, Ladder, Order
 from tradecore_ext.types cimport (
     TC_EVT_AUCTION,

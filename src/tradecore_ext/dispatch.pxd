@@ -8,6 +8,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from tradecore_ext.accounts_admin cimport accounts_command
 from tradecore_ext.ahead cimport AHEAD, BLOCK, BLOCKS, LINES_AHEAD, Ahead, early, late, look_ahead, look_at_all
 from tradecore_ext.emit cimport emit_done, emit_refused, emit_reject
+from tradecore_ext.fills cimport note_print
 from tradecore_ext.framecheck cimport check_frame
 from tradecore_ext.ids cimport id_line, id_tag
 from tradecore_ext.instrument cimport define_instrument
@@ -24,7 +25,6 @@ from tradecore_ext.liquidation cimport liquidation_step
 from tradecore_ext.mathx cimport likely, prefetch, unlikely
 from tradecore_ext.margin cimport margin_mark
 from tradecore_ext.phase cimport after_all, after_book, fire_timers, set_phase, uncross_command
-from tradecore_ext.book cimport note_print
 from tradecore_ext.plain cimport (
     is_plain_cancel,
     is_plain_new,

@@ -4,7 +4,7 @@ Owner of: who belongs to a scope.  Fills Engine.scratch with slots; the caller s
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
-from tradecore_ext.book cimport end_order
+from tradecore_ext.ending cimport end_order
 from tradecore_ext.keytable cimport position_find
 from tradecore_ext.ladder cimport ladder_next, rank_of
 from tradecore_ext.sorting cimport BY_ID, sort_slots

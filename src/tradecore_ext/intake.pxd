@@ -7,9 +7,10 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from tradecore_ext.arena cimport order_alloc, order_available, terms_alloc, terms_available
+from tradecore_ext.book cimport can_rest, rests
 from tradecore_ext.breaker cimport breaker_speak
-from tradecore_ext.book cimport can_rest, end_order, leave_pending, rests
 from tradecore_ext.emit cimport emit_order, emit_reject
+from tradecore_ext.ending cimport end_order, leave_pending
 from tradecore_ext.filters cimport SI_MAX_QTY, check_filters
 from tradecore_ext.gather cimport Scope, end_gathered, gather
 from tradecore_ext.ids cimport id_find, id_insert, id_tag

@@ -1,14 +1,15 @@
 """Order lists: what happens to the other members (OCO, OTO, OTOCO), and the end of every taker.
 
-Owner of: section 7 of the reference page from activation on.  Cancelling members together is book.pxd's, because it
+Owner of: section 7 of the reference page from activation on.  Cancelling members together is ending.pxd's, because it
 happens inside matching; putting a list into the engine is intake.pxd's.
 """
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from tradecore_ext.book cimport end_order_at, execute, leave_pending, limit_rank_of
+from tradecore_ext.book cimport execute, limit_rank_of
 from tradecore_ext.breaker cimport breaker_speak
 from tradecore_ext.emit cimport emit_order
+from tradecore_ext.ending cimport end_order_at, leave_pending
 from tradecore_ext.ladder cimport level_available
 from tradecore_ext.mathx cimport min64, unlikely
 from tradecore_ext.risk cimport NewOrder, RiskResult, risk_accept, risk_check_new

@@ -5,8 +5,8 @@ Owner of: SET_PHASE, UNCROSS and what fires by log time before a command.
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from tradecore_ext.auction cimport crossed, uncross
-from tradecore_ext.book cimport end_order
 from tradecore_ext.breaker cimport enter_phase
+from tradecore_ext.ending cimport end_order
 from tradecore_ext.filters cimport set_band_ref
 from tradecore_ext.gather cimport Scope, end_gathered, gather
 from tradecore_ext.lists cimport taker_finished

@@ -8,8 +8,9 @@ questions that only rare terms need.  Everything that is not plain returns False
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from tradecore_ext.arena cimport order_alloc, order_release
-from tradecore_ext.book cimport S_IOC_REMAINDER, M_ENDED, end_order, execute, filled, match
+from tradecore_ext.book cimport S_IOC_REMAINDER, execute, match
 from tradecore_ext.emit cimport emit_order_here
+from tradecore_ext.ending cimport end_order, filled
 from tradecore_ext.filters cimport check_filters
 from tradecore_ext.held cimport risk_release
 from tradecore_ext.holds cimport small_notional
@@ -26,6 +27,7 @@ from tradecore_ext.mathx cimport likely, place_of, unlikely
 from tradecore_ext.phase cimport after_book
 from tradecore_ext.revise cimport risk_check_replace, risk_replace
 from tradecore_ext.risk cimport RiskResult
+from tradecore_ext.special cimport M_ENDED
 from tradecore_ext.spot cimport SpotHold, spot_accept, spot_check
 from tradecore_ext.state cimport (
     FILTER_QTY,

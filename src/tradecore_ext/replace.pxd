@@ -5,8 +5,9 @@ Owner of: section 5 of docs/reference/semantics.md.
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from tradecore_ext.book cimport can_rest, end_order, execute, take_out
+from tradecore_ext.book cimport can_rest, execute
 from tradecore_ext.emit cimport emit_order, emit_reject, order_px
+from tradecore_ext.ending cimport end_order, take_out
 from tradecore_ext.filters cimport check_filters
 from tradecore_ext.ids cimport id_find
 from tradecore_ext.intake cimport SI_BAD_COMBINATION, SI_PHASE, SI_UNKNOWN_ORDER

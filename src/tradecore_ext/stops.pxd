@@ -4,8 +4,9 @@ Owner of: section 6 of docs/reference/semantics.md.
 """
 from libc.stdint cimport int64_t, uint32_t
 
-from tradecore_ext.book cimport cancel_sibling, execute
+from tradecore_ext.book cimport execute
 from tradecore_ext.emit cimport emit_order
+from tradecore_ext.ending cimport cancel_sibling
 from tradecore_ext.ladder cimport ladder_next, level_unlink, rank_of
 from tradecore_ext.lists cimport taker_finished
 from tradecore_ext.mathx cimport I64_MAX
