@@ -74,6 +74,7 @@ class Rivals:
         if self._driver is None or self._workload is None:
             return
         engines = ",".join(ENGINES)
+        self._setting.settle()
         done = subprocess.run(
             [self._driver, self._workload, "--repeats", "1", "--engines", engines],
             check=False,

@@ -130,6 +130,7 @@ def _compare(setting: Setting, row: str, work: Input, variants: dict[str, Varian
     for number in range(setting.repeats):
         setting.say(f"{row} ({work.ref.name}): round {number + 1} of {setting.repeats}")
         for name, variant in variants.items():
+            setting.settle()
             times[name].append(feed(_engine(work, variant), batches) / len(work))
     base = times["plain"]
     return [

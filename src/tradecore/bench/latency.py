@@ -67,6 +67,7 @@ def _one(setting: Setting, name: str, caller: Caller, rate: int) -> list[Result]
     stalls, calls, seconds = [], 0, 0.0
     for number in range(setting.repeats):
         setting.say(f"{name}: round {number + 1} of {setting.repeats}")
+        setting.settle()
         engine = work.engine()
         # The control loop first: behind the warm-up it would let the caches go cold.
         gaps.append(control(quiet_ns))

@@ -28,6 +28,7 @@ def _matching(setting: Setting, name: str, work: Input, rivals: Rivals) -> list[
     ours: list[float] = []
     for number in range(setting.repeats):
         setting.say(f"{name}: round {number + 1} of {setting.repeats}")
+        setting.settle()
         engine = work.engine()
         ours.append(feed(engine, batches) / len(work))
         same(name, state, engine.state_hash())
@@ -107,6 +108,7 @@ def pipeline(setting: Setting) -> list[Result]:
     runs: dict[str, list[float]] = {"steady": [], "start": [], "whole": []}
     for number in range(setting.repeats):
         setting.say(f"pipeline: round {number + 1} of {setting.repeats}")
+        setting.settle()
         engine = work.engine()
         begin = feed(engine, first)
         steady = feed(engine, second)

@@ -38,6 +38,7 @@ def _batches(setting: Setting, name: str, row: str) -> list[Result]:
     for number in range(setting.repeats):
         for size in SIZES:
             setting.say(f"{row}: batches of {size}, round {number + 1} of {setting.repeats}")
+            setting.settle()
             engine = work.engine()
             feed(engine, warm_up)
             batches = work.batches(size, half, half + count)
@@ -133,6 +134,7 @@ def python_call(setting: Setting) -> list[Result]:
         state = ""
         for number in range(setting.repeats):
             setting.say(f"{row}: round {number + 1} of {setting.repeats}")
+            setting.settle()
             engine = work.engine()
             feed(engine, warm_up)
             with quiet_gc():

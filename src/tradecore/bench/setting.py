@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import tradecore
+from tradecore.bench.quiet import QuietCache
 from tradecore.testing.results import Machine, Result, WorkloadRef, machine, summarise
 from tradecore_ext import engine as kernel
 
@@ -109,6 +110,8 @@ class Setting:
         What else a reader must know about the machine at that time.
     say : callable
         Takes one line about what is being done.
+    quiet : QuietCache or None
+        What every timed round waits for; None begins at once.
     """
 
     repeats: int = 7
@@ -121,6 +124,12 @@ class Setting:
     load_1m: float = 0.0
     note: str = ""
     say: Callable[[str], None] = lambda text: None
+    quiet: QuietCache | None = None
+
+    def settle(self) -> None:
+        """Begin a timed round: wait until nobody else works in our cache."""
+        if self.quiet is not None:
+            self.quiet.wait()
 
     def sized(self, count: int, least: int = 1) -> int:
         """Return a published size, scaled."""
@@ -143,6 +152,8 @@ class Setting:
         seen: Values = {"load_1m": round(self.load_1m, 2)}
         if self.note:
             seen["note"] = self.note
+        if self.quiet is not None:
+            seen["unquiet_starts"] = self.quiet.unquiet
         seen.update(observed or {})
         return summarise(
             values,

@@ -34,6 +34,7 @@ def snapshot(setting: Setting) -> list[Result]:
     data = b""
     for number in range(setting.repeats):
         setting.say(f"snapshot: round {number + 1} of {setting.repeats}")
+        setting.settle()
         with quiet_gc():
             start = perf_counter_ns()
             data = engine.snapshot()

@@ -17,6 +17,7 @@ __all__ = ["add", "run"]
 
 _QUICK_COMMANDS, _QUICK_SCALE, _QUICK_REPEATS = 100_000, 0.05, 3
 _BUSY_LOAD = 0.5
+_UNSAID = ("load_1m", "note", "input_sha256", "unquiet_starts")  # in the results, not on screen
 
 _EXAMPLES = """\
   tradecore bench                         the whole table (several minutes; keep the machine quiet)
@@ -80,6 +81,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
 
 def _measure(args: argparse.Namespace, screen: Screen, benchmarks: list[Any]) -> int:
     from tradecore.bench.matching import workload_file
+    from tradecore.bench.quiet import QuietCache
     from tradecore.bench.run import InvalidRunError
     from tradecore.bench.setting import Setting, checkout, commit_of, here, load_average
     from tradecore.bench.suite import Benchmark
@@ -99,6 +101,7 @@ def _measure(args: argparse.Namespace, screen: Screen, benchmarks: list[Any]) ->
         load_1m=load,
         note=args.note,
         say=lambda text: what.update(now=text),
+        quiet=None if quick else QuietCache.here(),
     )
     if args.workload:
         path = Path(args.workload)
@@ -126,6 +129,12 @@ def _measure(args: argparse.Namespace, screen: Screen, benchmarks: list[Any]) ->
     if args.append:
         append_results(args.append, results)
     _finish(screen, results, invalid, load)
+    if setting.quiet is not None and setting.quiet.waited_s >= 1:
+        seen = setting.quiet
+        screen.warn(
+            f"somebody else worked in this machine's cache: {seen.waited_s:.0f} s waited for it, "
+            f"{seen.unquiet} rounds began in spite of it"
+        )
     return 1 if invalid else 0
 
 
@@ -160,9 +169,7 @@ def _show(screen: Screen, results: list[Result]) -> None:
         rows.append([name, *numbers, each.unit, "" if goal is None else goal.text, verdict])
     screen.table(("benchmark", "median", "min", "max", "unit", "goal", ""), rows)
     for each in results:
-        seen = {
-            k: v for k, v in each.observed.items() if k not in ("load_1m", "note", "input_sha256")
-        }
+        seen = {k: v for k, v in each.observed.items() if k not in _UNSAID}
         if seen and each.name.endswith(("/p50", "steady", "growth", "take", "-of-stdmap")):
             screen.line(f"  {each.name}: " + ", ".join(f"{k} {v:,}" for k, v in seen.items()))
 
