@@ -51,8 +51,9 @@ $(VENV)/.stamp-build: tools/bootstrap.sh
 	@touch $@
 
 # The package itself is installed in editable form without compiling again: `make build` has put the
-# modules into the source tree already.
-install = $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-build-isolation \
+# modules into the source tree already. Setuptools warns of every editable installation of more than one
+# package, in a block that looks like a failure; there is nothing to do about it.
+install = PYTHONWARNINGS='ignore:Editable installation' $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-build-isolation \
 	-C cmake.define.TC_COMPILE=OFF -e '.[$(1)]'
 
 $(VENV)/.stamp-run: $(VENV)/.stamp-build pyproject.toml setup.py
