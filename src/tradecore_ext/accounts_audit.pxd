@@ -101,7 +101,7 @@ cdef inline bint audit_position(Engine* e, uint32_t slot, AuditResult* r) noexce
         r,
         position_find(e, p.account_id, p.instrument_id) == slot
         and wallet_find(e, p.account_id, b.quote_asset) == p.quote_wallet
-        and (p.base_wallet == NIL if b.linear else wallet_find(e, p.account_id, b.spec.base_asset) == p.base_wallet),
+        and (p.base_wallet == NIL if b.linear else wallet_find(e, p.account_id, b.base_asset) == p.base_wallet),
         AA_RECORDS, slot, p.quote_wallet, p.base_wallet
     ):
         return True

@@ -202,7 +202,7 @@ cdef inline void money_fresh(const Engine* e, const tc_command* c, Ahead* a) noe
             b = e.book + c[k].instrument_id
             prefetch(e.wallets.entry + (pair_hash(e, c[k].account_id, b.quote_asset) >> e.wallets.shift))
             if not b.linear:
-                prefetch(e.wallets.entry + (pair_hash(e, c[k].account_id, b.spec.base_asset) >> e.wallets.shift))
+                prefetch(e.wallets.entry + (pair_hash(e, c[k].account_id, b.base_asset) >> e.wallets.shift))
 
 
 cdef inline void fetch_wallet(const Engine* e, uint64_t hash) noexcept nogil:
@@ -225,7 +225,7 @@ cdef inline void wallets_fresh(const Engine* e, const tc_command* c, Ahead* a) n
             b = e.book + c[k].instrument_id
             fetch_wallet(e, pair_hash(e, c[k].account_id, b.quote_asset))
             if not b.linear:
-                fetch_wallet(e, pair_hash(e, c[k].account_id, b.spec.base_asset))
+                fetch_wallet(e, pair_hash(e, c[k].account_id, b.base_asset))
 
 
 # ---- where a price belongs -----------------------------------------------------------------------------
@@ -270,33 +270,6 @@ cdef inline void tails(const Engine* e, const Ahead* a, uint32_t count) noexcept
 
 
 # ---- timetables ----------------------------------------------------------------------------------------
-
-
-cdef inline void look_at_all(
-    const Engine* e, const tc_command* c, uint64_t n, Ahead* ring, bint accounts
-) noexcept nogil:
-    """All stages for a batch of less than AHEAD frames at once. There is nothing to run meanwhile, but the lines of
-    all its commands, and the independent lines of one, are waited for together instead of one after the other."""
-    cdef uint64_t q
-    cdef uint64_t blocks = (n + BLOCK - 1) // BLOCK
-    for q in range(blocks):
-        split(e, c, q, n, ring + q)
-        book_fresh(e, c + q * BLOCK, ring + q, accounts)
-    for q in range(blocks):
-        order_named(e, c + q * BLOCK, ring + q, accounts)
-        if accounts:
-            position_fresh(e, ring + q)
-    for q in range(blocks):
-        near_named(e, c + q * BLOCK, ring + q, accounts)
-        if accounts:
-            money_fresh(e, c + q * BLOCK, ring + q)
-    for q in range(blocks):
-        pages(e, ring + q, ring[q].count)
-        if accounts:
-            money_named(e, ring + q)
-            wallets_fresh(e, c + q * BLOCK, ring + q)
-    for q in range(blocks):
-        levels(e, ring + q, ring[q].count)
 
 
 cdef inline void early(

@@ -183,7 +183,8 @@ cdef inline void execute(Engine* e, Book* b, uint32_t slot, int64_t px, bint ent
     cdef uint16_t status
     e.taker_px = px
     o.state = ST_ACTIVE
-    b.dyn_ref_px = b.last_px
+    if unlikely(b.breakers):
+        b.dyn_ref_px = b.last_px
     if likely(b.phase == TC_PHASE_CONTINUOUS):
         if unlikely(entry):
             if o.tif == TC_TIF_FOK and not can_fill(e, b, o, limit_rank, o.order_qty):

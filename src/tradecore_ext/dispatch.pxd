@@ -1,12 +1,14 @@
 """The pump: frames in, events out, one call for a whole batch.
 
-Owner of: section 1 of docs/reference/semantics.md (frame check, time, order of steps).  Fetching ahead is ahead.pxd's;
-where the state fits the second-level cache it costs a little and brings nothing, so it is switched on by size.
+Owner of: section 1 of docs/reference/semantics.md (frame check, time, order of steps).  Fetching ahead is ahead.pxd's,
+for small batches atonce.pxd's; where the state fits the second-level cache it costs a little and brings nothing, so it
+is switched on by size.
 """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from tradecore_ext.accounts_admin cimport accounts_command
-from tradecore_ext.ahead cimport AHEAD, BLOCK, BLOCKS, LINES_AHEAD, Ahead, early, late, look_ahead, look_at_all
+from tradecore_ext.ahead cimport AHEAD, BLOCK, BLOCKS, LINES_AHEAD, Ahead, early, late, look_ahead
+from tradecore_ext.atonce cimport look_at_once
 from tradecore_ext.emit cimport emit_done, emit_refused, emit_reject
 from tradecore_ext.fills cimport note_print
 from tradecore_ext.framecheck cimport check_frame
@@ -364,7 +366,7 @@ cdef inline uint64_t run_far(Engine* e, const tc_command* c, uint64_t n, bint ac
     cdef Ahead ring[4]
     cdef const Ahead* a
     if n < AHEAD:
-        look_at_all(e, c, n, ring, accounts)
+        look_at_once(e, c, n, ring, accounts)
         ahead = 0
         step = n
     while i < n:

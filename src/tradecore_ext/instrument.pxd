@@ -47,6 +47,7 @@ cdef inline void adopt_spec(Book* b, const tc_instrument* d) noexcept nogil:
     b.maker_fee_ppm = d.maker_fee_ppm
     b.taker_fee_ppm = d.taker_fee_ppm
     b.quote_asset = d.quote_asset
+    b.base_asset = d.base_asset
     b.max_order_qty = d.max_order_qty if d.max_order_qty else TC_MAX_QTY
     b.linear = d.instrument_type == TC_TYPE_LINEAR
     b.breakers = d.static_band_ppm != 0 or d.dynamic_band_ppm != 0

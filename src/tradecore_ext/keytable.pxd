@@ -93,8 +93,8 @@ cdef inline uint32_t wallets_missing(const Engine* e, const Book* b, uint32_t ac
     if likely(e.n_wallets + 2 <= e.max_wallets):
         return 0
     n = 1 if wallet_find(e, account_id, b.quote_asset) == NIL else 0
-    if not b.linear and b.spec.base_asset != b.quote_asset:
-        if wallet_find(e, account_id, b.spec.base_asset) == NIL:
+    if not b.linear and b.base_asset != b.quote_asset:
+        if wallet_find(e, account_id, b.base_asset) == NIL:
             n += 1
     return n
 
@@ -118,7 +118,7 @@ cdef inline uint32_t position_get(Engine* e, uint32_t account_id, uint32_t instr
     p.account_id = account_id
     p.instrument_id = instrument_id
     p.quote_wallet = wallet_get(e, account_id, b.quote_asset)
-    p.base_wallet = NIL if b.linear else wallet_get(e, account_id, b.spec.base_asset)
+    p.base_wallet = NIL if b.linear else wallet_get(e, account_id, b.base_asset)
     p.orders_head = NIL
     p.watched = account_watched(e, account_id)
     p.acct_next = e.account[account_id].positions_head

@@ -228,7 +228,7 @@ cdef inline uint32_t wallet_of(
         return p.quote_wallet if b.linear else hold_wallet(p, side)
     if b.linear or side == TC_SIDE_BUY:
         return wallet_find(e, account_id, b.quote_asset)
-    return wallet_find(e, account_id, b.spec.base_asset)
+    return wallet_find(e, account_id, b.base_asset)
 
 
 cdef inline uint16_t risk_check_new(Engine* e, const NewOrder* n, RiskResult* r) noexcept nogil:

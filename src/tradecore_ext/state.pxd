@@ -160,16 +160,17 @@ cdef struct Book:
     int64_t lo_px            # source prices since the last election round; lo > hi: none
     int64_t hi_px
     uint64_t n_live          # live orders in any state
-    # line 1: what money and trades read besides; the first five are spec's (instrument.pxd copies them)
+    # line 1: what money and trades read besides; the first six are spec's (instrument.pxd copies them)
     int64_t multiplier
     int64_t base_per_lot
     int32_t maker_fee_ppm
     int32_t taker_fee_ppm
     uint32_t quote_asset
-    uint32_t firm_sums       # slot + 1 of the firm's GroupPosition of the instrument, 0 not looked up yet
+    uint32_t base_asset
     int64_t band_lo_px       # prices inside spec's band, derived from it (instrument.pxd)
     int64_t band_hi_px
-    int64_t dyn_ref_px       # last trade when the order in flight began
+    uint32_t firm_sums       # slot + 1 of the firm's GroupPosition of the instrument, 0 not looked up yet
+    uint32_t reserved3
     uint32_t positions_head  # all positions of the instrument, any order
     uint8_t dirty            # stands in the election list of this command
     uint8_t reserved0
@@ -185,7 +186,8 @@ cdef struct Book:
     uint32_t trailing_head
     uint32_t pending_trailing  # trailing stops among the pending list members
     uint32_t reserved1
-    uint64_t reserved2[2]    # every book begins on a line of its own
+    int64_t dyn_ref_px       # breakers: last trade when the order in flight began
+    uint64_t reserved2       # every book begins on a line of its own
 
 cdef struct IdLine:          # 64 bytes: eight ids
     uint32_t tag[8]          # of the hash; 0 free
