@@ -9,23 +9,17 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from tradecore_ext.accounts_admin cimport accounts_command
 from tradecore_ext.ahead cimport AHEAD, BLOCK, BLOCKS, LINES_AHEAD, Ahead, early, late, look_ahead
 from tradecore_ext.atonce cimport look_at_once
+from tradecore_ext.cancel cimport cancel_order, mass_cancel
 from tradecore_ext.emit cimport emit_done, emit_refused, emit_reject
 from tradecore_ext.fills cimport note_print
 from tradecore_ext.framecheck cimport check_frame
 from tradecore_ext.ids cimport id_line, id_tag
 from tradecore_ext.instrument cimport define_instrument
-from tradecore_ext.intake cimport (
-    SI_PHASE,
-    SI_UNKNOWN_ACCOUNT,
-    SI_UNKNOWN_INSTRUMENT,
-    cancel_order,
-    mass_cancel,
-    new_list,
-    new_order,
-)
+from tradecore_ext.intake cimport SI_PHASE, SI_UNKNOWN_ACCOUNT, SI_UNKNOWN_INSTRUMENT, new_order
 from tradecore_ext.liquidation cimport liquidation_step
 from tradecore_ext.mathx cimport likely, prefetch, unlikely
 from tradecore_ext.margin cimport margin_mark
+from tradecore_ext.newlist cimport new_list
 from tradecore_ext.phase cimport after_all, after_book, fire_timers, set_phase, uncross_command
 from tradecore_ext.plain cimport (
     is_plain_cancel,

@@ -17,7 +17,8 @@ from tradecore_ext.bookaudit cimport book_audit
 from tradecore_ext.dispatch cimport run_batch
 from tradecore_ext.emit cimport STATUS_FAULT, order_px
 from tradecore_ext.ids cimport id_find, id_tag
-from tradecore_ext.image cimport Image, image_save
+from tradecore_ext.image cimport image_save
+from tradecore_ext.records cimport Image
 from tradecore_ext.restore cimport image_restore
 from tradecore_ext.ladder cimport ladder_find, ladder_next, orders_of, rank_of
 from tradecore_ext.mathx cimport fold_mul

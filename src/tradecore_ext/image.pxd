@@ -1,156 +1,31 @@
 """The state as canonical bytes: what is saved, in which order.
 
-Owner of: the records of a state image (section layouts; docs/reference/snapshot.md).  The order is canonical - by
-id, by price and queue - and no slot number, capacity or table seed is in it, so two engines with the same
-history write the same bytes whatever their memory looks like.  Sums that can be recomputed are left out.
+Owner of: the order of the records, which is canonical: by id, by price and queue.  Sums that can be recomputed are left
+out.  Callers: engine.pyx, which hands the sections out.
 """
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, qsort
 
 from tradecore_ext.emit cimport order_px
 from tradecore_ext.ladder cimport ladder_next, rank_of
 from tradecore_ext.mathx cimport prefetch
-from tradecore_ext.state cimport (
-    NIL,
-    OF_HELD,
-    OF_LINKED,
-    Book,
-    Engine,
-    Limits,
-    Money,
-    Order,
-    Position,
-    RiskNode,
-    Rules,
-    Terms,
-    Wallet,
+from tradecore_ext.records cimport (
+    IMAGE_VERSION,
+    AssetRecord,
+    EngineRecord,
+    Image,
+    InstrumentRecord,
+    NodeRecord,
+    OrderRecord,
+    PositionRecord,
+    TermsRecord,
+    WalletRecord,
 )
-from tradecore_ext.types cimport TC_SCOPE_ACCOUNT, TC_SCOPE_FIRM, TC_SCOPE_GROUP, tc_instrument
+from tradecore_ext.state cimport NIL, OF_HELD, OF_LINKED, Book, Engine, Order, Position, RiskNode, Rules, Terms, Wallet
+from tradecore_ext.types cimport TC_SCOPE_ACCOUNT, TC_SCOPE_FIRM, TC_SCOPE_GROUP
 
 cdef enum:
-    IMAGE_VERSION = 1
-    IMAGE_SECTIONS = 9
     FEW = 24               # records that insertion sorts
-
-cdef struct Image:
-    int count
-    const char* name[16]
-    void* data[16]
-    void* owner[16]          # saving: the bytes object that data lies in
-    uint64_t size[16]
-    const char* error        # static text: why a restore was refused
-
-cdef struct EngineRecord:
-    uint64_t version
-    uint64_t accounts
-    uint64_t now
-    uint64_t in_seq
-    uint64_t out_seq
-    uint64_t entry
-    uint64_t epoch
-    uint64_t liq_counter
-    uint64_t dirty_base
-    uint64_t firm_killed
-
-cdef struct InstrumentRecord:
-    tc_instrument spec
-    int64_t last_px
-    int64_t mark_px
-    int64_t lo_px
-    int64_t hi_px
-    uint64_t mark_ts_ns
-    int64_t auction_ref_px
-    uint64_t phase_deadline  # 0 = no timer
-    uint8_t phase
-    uint8_t restricted
-    uint8_t reserved[6]
-
-cdef struct OrderRecord:
-    uint64_t order_id
-    int64_t px
-    int64_t order_qty
-    int64_t cum_qty
-    int64_t leaves_qty
-    int64_t hold
-    int64_t adverse
-    uint32_t fee_rem
-    uint32_t account_id
-    uint32_t instrument_id
-    uint16_t flags
-    uint8_t side
-    uint8_t ord_type
-    uint8_t tif
-    uint8_t stp
-    uint8_t state
-    uint8_t has_terms
-    uint32_t reserved
-
-cdef struct TermsRecord:     # one for each order with has_terms, in the order of the orders
-    int64_t px
-    int64_t stop_px
-    int64_t display_qty
-    int64_t visible_qty
-    int64_t min_qty
-    uint64_t expire_ts_ns
-    int64_t cash_left
-    int64_t extreme_px
-    uint64_t entry
-    uint64_t sibling_id      # 0 = none
-    uint64_t parent_id
-    uint32_t trailing_bps
-    uint32_t trail_hit
-
-cdef struct NodeRecord:      # account, group or firm
-    uint32_t scope
-    uint32_t id
-    uint32_t group_id
-    uint32_t trade_group
-    uint8_t killed
-    uint8_t has_rules
-    uint8_t reserved[6]
-
-cdef struct WalletRecord:
-    uint32_t account_id
-    uint32_t asset_id
-    int64_t total
-    int64_t hold
-    int64_t upnl
-    int64_t initial_margin
-    int64_t maintenance_margin
-    uint8_t state
-    uint8_t round
-    uint8_t marked
-    uint8_t suspended
-    uint8_t reserved[4]
-
-cdef struct PositionRecord:
-    uint32_t account_id
-    uint32_t instrument_id
-    int64_t qty
-    int64_t cost
-    int64_t realised
-    int64_t fees
-    int64_t open_buy
-    int64_t open_sell
-    int64_t initial_margin
-    int64_t maintenance_margin
-    int64_t upnl
-    int64_t iso_margin
-    int64_t held_im
-    uint8_t mode
-    uint8_t state
-    uint8_t round
-    uint8_t restricted
-    uint8_t marked
-    uint8_t suspended
-    uint8_t reserved[2]
-
-cdef struct AssetRecord:
-    uint64_t asset_id
-    int64_t fees
-    int64_t deposits
-    int64_t clearing
-    int64_t rate
 
 cdef struct Keyed:           # a slot and the key it is sorted by
     uint64_t key

@@ -1,7 +1,7 @@
 """Order lists: what happens to the other members (OCO, OTO, OTOCO), and the end of every taker.
 
 Owner of: section 7 of the reference page from activation on.  Cancelling members together is ending.pxd's, because it
-happens inside matching; putting a list into the engine is intake.pxd's.
+happens inside matching; putting a list into the engine is newlist.pxd's.
 """
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset

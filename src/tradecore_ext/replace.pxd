@@ -6,11 +6,12 @@ from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from tradecore_ext.book cimport can_rest, execute
+from tradecore_ext.cancel cimport SI_UNKNOWN_ORDER
 from tradecore_ext.emit cimport emit_order, emit_reject, order_px
 from tradecore_ext.ending cimport end_order, take_out
 from tradecore_ext.filters cimport check_filters
 from tradecore_ext.ids cimport id_find
-from tradecore_ext.intake cimport SI_BAD_COMBINATION, SI_PHASE, SI_UNKNOWN_ORDER
+from tradecore_ext.intake cimport SI_BAD_COMBINATION, SI_PHASE
 from tradecore_ext.ladder cimport level_available, level_reduce, level_requeue
 from tradecore_ext.lists cimport entry_rules
 from tradecore_ext.mathx cimport min64, unlikely
