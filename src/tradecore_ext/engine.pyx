@@ -21,6 +21,7 @@ from tradecore_ext.image cimport image_save
 from tradecore_ext.records cimport Image
 from tradecore_ext.restore cimport image_restore
 from tradecore_ext.ladder cimport ladder_find, ladder_next, orders_of, rank_of
+from tradecore_ext.layout cimport lay_out
 from tradecore_ext.mathx cimport fold_mul
 from tradecore_ext.memory cimport map_memory, unmap_memory
 from tradecore_ext.state cimport *
@@ -39,7 +40,6 @@ _import_array()
 
 cdef enum:
     FIRST_EVENTS = 16384   # events the buffer holds at construction
-    FIRST_ID_BITS = 10     # id table at construction: 1,024 lines for 4,096 orders, an L2-friendly 64 KiB
     SMALL_BATCH = 16       # frames up to which releasing the GIL costs more than it gives
 
 
@@ -96,27 +96,6 @@ cdef int64_t visible_qty(const Engine* e, uint32_t lv) noexcept nogil:
                 qty -= e.order[n].leaves_qty - e.terms[e.order[n].terms].visible_qty
             n = e.order[n].next
     return qty
-
-
-cdef uint32_t pow2_shift(uint64_t n) noexcept nogil:
-    """Bits of the smallest power of two >= n."""
-    cdef uint32_t k = 0
-    while (<uint64_t>1 << k) < n:
-        k += 1
-    return k
-
-
-cdef void* take(char* region, uint64_t* at, uint64_t count, uint64_t size) noexcept nogil:
-    """The next arena of the region: on a line of its own, with one line between it and the next."""
-    cdef uint64_t begin = at[0]
-    at[0] = begin + ((count * size + 63) // 64 + 1) * 64
-    return <void*>(<uintptr_t>region + begin)
-
-
-cdef void take_table(char* region, uint64_t* at, KeyTable* t, uint64_t count) noexcept nogil:
-    t.shift = 64 - pow2_shift(2 * count)
-    t.mask = (<uint64_t>1 << (64 - t.shift)) - 1
-    t.entry = <uint64_t*>take(region, at, t.mask + 1, sizeof(uint64_t))
 
 
 cdef class EventBatch
@@ -180,11 +159,11 @@ cdef class Kernel:
             e.max_positions = max_positions
             e.max_group_positions = 2 * max_positions
             e.cap_dirty = max_wallets + max_positions
-        self.region_bytes = self.lay_out(NULL, prefault)
+        self.region_bytes = lay_out(e, NULL, prefault)
         self.region = <char*>map_memory(self.region_bytes, prefault)
         if self.region == NULL:
             raise MemoryError(f"cannot map {self.region_bytes} bytes for the engine")
-        self.lay_out(self.region, prefault)
+        lay_out(e, self.region, prefault)
         # Two keys out of one seed; the second is odd, so that multiplying by it loses nothing.
         e.ids.key0 = fold_mul(id_seed ^ <uint64_t>0x9E3779B97F4A7C15, <uint64_t>0xD6E8FEB86659FD93)
         e.ids.key1 = fold_mul(id_seed ^ <uint64_t>0xC2B2AE3D27D4EB4F, <uint64_t>0x9FB21C651E98DF25) | 1
@@ -195,49 +174,6 @@ cdef class Kernel:
         e.out = <tc_event*>malloc(e.cap_out * sizeof(tc_event))
         if e.out == NULL:
             raise MemoryError("no memory for the event buffer")
-
-    cdef uint64_t lay_out(self, char* region, bint whole_ids) noexcept:
-        """Give every arena its place in the region and return how many bytes that takes; region NULL only counts.
-
-        What a busy market reads stands first and close together, what only rare commands touch behind it."""
-        cdef Engine* e = &self.e
-        cdef uint64_t at = 0
-        cdef uint32_t bits = pow2_shift((<uint64_t>e.max_orders + 3) // 4)
-        e.ids.max_mask = (<uint64_t>1 << bits) - 1
-        e.book = <Book*>take(region, &at, e.max_instruments, sizeof(Book))
-        e.ids.line = <IdLine*>take(region, &at, e.ids.max_mask + 1, sizeof(IdLine))
-        e.order = <Order*>take(region, &at, e.max_orders, sizeof(Order))
-        e.level = <Level*>take(region, &at, e.max_levels, sizeof(Level))
-        e.page = <Page*>take(region, &at, <uint64_t>e.max_pages + 1, sizeof(Page))
-        if e.accounts:
-            e.money = <Money*>take(region, &at, e.max_orders, sizeof(Money))
-            e.account = <RiskNode*>take(region, &at, e.max_accounts + 1, sizeof(RiskNode))
-            e.wallet = <Wallet*>take(region, &at, e.max_wallets + 1, sizeof(Wallet))
-            e.position = <Position*>take(region, &at, e.max_positions + 1, sizeof(Position))
-            take_table(region, &at, &e.positions, e.max_positions)
-            take_table(region, &at, &e.wallets, e.max_wallets)
-            take_table(region, &at, &e.group_positions, e.max_group_positions)
-            e.group_position = <GroupPosition*>take(region, &at, e.max_group_positions + 1, sizeof(GroupPosition))
-            e.group = <RiskNode*>take(region, &at, e.max_groups + 1, sizeof(RiskNode))
-            e.fees = <int64_t*>take(region, &at, e.max_assets, sizeof(int64_t))
-            e.deposits = <int64_t*>take(region, &at, e.max_assets, sizeof(int64_t))
-            e.clearing = <int64_t*>take(region, &at, e.max_assets, sizeof(int64_t))
-            e.rate = <int64_t*>take(region, &at, e.max_assets, sizeof(int64_t))
-            e.account_rules = <Rules*>take(region, &at, e.max_accounts + 1, sizeof(Rules))
-            e.group_rules = <Rules*>take(region, &at, e.max_groups + 1, sizeof(Rules))
-            e.dirty = <uint64_t*>take(region, &at, e.cap_dirty + 1, sizeof(uint64_t))
-            e.rank = <uint32_t*>take(region, &at, e.max_positions + 1, sizeof(uint32_t))
-        e.terms = <Terms*>take(region, &at, e.max_terms + 1, sizeof(Terms))
-        e.timer = <Timer*>take(region, &at, e.max_timers, sizeof(Timer))
-        e.scratch = <uint32_t*>take(region, &at, e.max_orders + 1, sizeof(uint32_t))
-        e.maker = <uint32_t*>take(region, &at, e.max_orders + 1, sizeof(uint32_t))
-        e.share = <int64_t*>take(region, &at, e.max_orders + 1, sizeof(int64_t))
-        if not whole_ids and bits > FIRST_ID_BITS:
-            e.ids.spare = <IdLine*>take(region, &at, e.ids.max_mask + 1, sizeof(IdLine))
-            bits = FIRST_ID_BITS
-        e.ids.shift = 32 - bits
-        e.ids.mask = (<uint64_t>1 << bits) - 1
-        return at
 
     def __dealloc__(self):
         cdef uint32_t i
