@@ -24,6 +24,7 @@ from tradecore_ext.ladder cimport ladder_find, ladder_next, orders_of, rank_of
 from tradecore_ext.layout cimport lay_out
 from tradecore_ext.mathx cimport fold_mul
 from tradecore_ext.memory cimport map_memory, unmap_memory
+from tradecore_ext.scalars cimport signed64, unsigned8, unsigned16, unsigned32, unsigned64
 from tradecore_ext.state cimport *
 from tradecore_ext.types cimport *
 
@@ -34,6 +35,7 @@ cdef extern from "numpy/arrayobject.h":
     bint PyArray_CheckExact(object o)
     bint PyArray_IS_C_CONTIGUOUS(ndarray a)
     void* PyArray_DATA(ndarray a)
+    void* PyArray_DESCR(ndarray a)
     Py_ssize_t PyArray_NBYTES(ndarray a)
 
 _import_array()
@@ -85,6 +87,23 @@ cdef uint8_t side_code(side) except 0:
     raise config_error(f"side is {side!r}; use 'buy' or 'sell'")
 
 
+cdef object dtype_of_frames(commands):
+    """The array's dtype, where its bytes can be command frames: records of whole frames, or their bytes or words."""
+    dtype = commands.dtype
+    names = dtype.names or ()
+    if "in_seq" in names:
+        what = "of events"
+    elif dtype.hasobject or dtype.kind not in "Viu":
+        what = f"of {dtype}"
+    elif dtype != dtype.newbyteorder("<"):
+        what = "with the bytes of its numbers the other way round"
+    elif names and dtype.itemsize % TC_FRAME_BYTES:
+        what = f"of records of {dtype.itemsize} bytes"
+    else:
+        return dtype
+    raise frame_error(f"an array {what} does not hold command frames; use an array of tradecore.COMMAND, or bytes")
+
+
 cdef int64_t visible_qty(const Engine* e, uint32_t lv) noexcept nogil:
     """Quantity of a level without what icebergs hide; O(orders) where there are any, else O(1)."""
     cdef int64_t qty = e.level[lv].qty
@@ -129,6 +148,7 @@ cdef class Kernel:
     cdef char* region          # one mapping: every arena, in the order of lay_out
     cdef uint64_t region_bytes
     cdef uint64_t next_id
+    cdef object frames_dtype   # of the arrays that were accepted last: asked once, compared by address
 
     def __cinit__(
         self, *, bint accounts, int prefetch, bint prefault, uint64_t id_seed, uint32_t max_instruments,
@@ -206,8 +226,12 @@ cdef class Kernel:
         """Run a buffer of whole command frames; see tradecore.Engine.apply."""
         cdef Py_buffer view
         if PyArray_CheckExact(commands) and PyArray_IS_C_CONTIGUOUS(commands):
+            if PyArray_DESCR(commands) != <void*>self.frames_dtype:
+                self.frames_dtype = dtype_of_frames(commands)
             self.run_bytes(PyArray_DATA(commands), PyArray_NBYTES(commands))
             return self.batch()
+        if PyArray_CheckExact(commands):
+            raise frame_error("an array with gaps holds no frames in a row; pass numpy.ascontiguousarray(commands)")
         PyObject_GetBuffer(commands, &view, PyBUF_SIMPLE)
         try:
             self.run_bytes(view.buf, view.len)
@@ -279,15 +303,28 @@ cdef class Kernel:
         return self.next_id
 
     def new_order(
-        self, uint32_t account_id, uint32_t instrument_id, uint8_t side, int64_t order_qty, int64_t px=0,
-        uint8_t ord_type=2, uint8_t tif=1, uint32_t flags=0, uint8_t stp=0, uint64_t order_id=0,
-        int64_t stop_px=0, int64_t display_qty=0, int64_t min_qty=0, uint64_t expire_ts_ns=0,
-        int64_t cash_order_qty=0, uint16_t trailing_bps=0, uint64_t ts_ns=0,
+        self, account_id, instrument_id, side, order_qty, px=0, ord_type=2, tif=1, flags=0, stp=0, order_id=0,
+        stop_px=0, display_qty=0, min_qty=0, expire_ts_ns=0, cash_order_qty=0, trailing_bps=0, ts_ns=0,
     ) -> OrderResult:
         """One NEW_ORDER command; ts_ns 0 keeps the engine's time. Returns what became of the order."""
         return self.send(
-            account_id, instrument_id, side, order_qty, px, ord_type, tif, flags, stp, order_id, stop_px, display_qty,
-            min_qty, expire_ts_ns, cash_order_qty, trailing_bps, ts_ns
+            unsigned32(<void*>config_error, account_id, "account_id"),
+            unsigned32(<void*>config_error, instrument_id, "instrument_id"),
+            unsigned8(<void*>config_error, side, "side"),
+            signed64(<void*>config_error, order_qty, "order_qty"),
+            signed64(<void*>config_error, px, "px"),
+            unsigned8(<void*>config_error, ord_type, "ord_type"),
+            unsigned8(<void*>config_error, tif, "tif"),
+            unsigned32(<void*>config_error, flags, "flags"),
+            unsigned8(<void*>config_error, stp, "stp"),
+            unsigned64(<void*>config_error, order_id, "order_id"),
+            signed64(<void*>config_error, stop_px, "stop_px"),
+            signed64(<void*>config_error, display_qty, "display_qty"),
+            signed64(<void*>config_error, min_qty, "min_qty"),
+            unsigned64(<void*>config_error, expire_ts_ns, "expire_ts_ns"),
+            signed64(<void*>config_error, cash_order_qty, "cash_order_qty"),
+            unsigned16(<void*>config_error, trailing_bps, "trailing_bps"),
+            unsigned64(<void*>config_error, ts_ns, "ts_ns"),
         )
 
     cdef OrderResult send(
@@ -325,65 +362,106 @@ cdef class Kernel:
         return self.result_of(c[0].order_id)
 
     def limit(
-        self, uint32_t account_id, uint32_t instrument_id, side, int64_t px, int64_t qty, uint8_t tif=1,
-        uint32_t flags=0, uint8_t stp=0, uint64_t order_id=0, int64_t display_qty=0, int64_t min_qty=0,
-        uint64_t expire_ts_ns=0, uint64_t ts_ns=0,
+        self, account_id, instrument_id, side, px, qty, tif=1, flags=0, stp=0, order_id=0, display_qty=0, min_qty=0,
+        expire_ts_ns=0, ts_ns=0,
     ) -> OrderResult:
         """Send a limit order: side "buy" or "sell", px in ticks, qty in lots. Returns what became of it."""
         return self.send(
-            account_id, instrument_id, side_code(side), qty, px, TC_ORD_LIMIT, tif, flags, stp, order_id, 0,
-            display_qty, min_qty, expire_ts_ns, 0, 0, ts_ns
+            unsigned32(<void*>config_error, account_id, "account_id"),
+            unsigned32(<void*>config_error, instrument_id, "instrument_id"),
+            side_code(side),
+            signed64(<void*>config_error, qty, "qty"),
+            signed64(<void*>config_error, px, "px"),
+            TC_ORD_LIMIT,
+            unsigned8(<void*>config_error, tif, "tif"),
+            unsigned32(<void*>config_error, flags, "flags"),
+            unsigned8(<void*>config_error, stp, "stp"),
+            unsigned64(<void*>config_error, order_id, "order_id"),
+            0,
+            signed64(<void*>config_error, display_qty, "display_qty"),
+            signed64(<void*>config_error, min_qty, "min_qty"),
+            unsigned64(<void*>config_error, expire_ts_ns, "expire_ts_ns"),
+            0,
+            0,
+            unsigned64(<void*>config_error, ts_ns, "ts_ns"),
         )
 
     def market(
-        self, uint32_t account_id, uint32_t instrument_id, side, int64_t qty=0, int64_t px=0, uint8_t tif=3,
-        uint32_t flags=0, uint8_t stp=0, uint64_t order_id=0, int64_t min_qty=0, int64_t cash_order_qty=0,
-        uint64_t ts_ns=0,
+        self, account_id, instrument_id, side, qty=0, px=0, tif=3, flags=0, stp=0, order_id=0, min_qty=0,
+        cash_order_qty=0, ts_ns=0,
     ) -> OrderResult:
         """Send a market order by qty (lots) or by cash_order_qty (quote units); px is its protective price."""
         return self.send(
-            account_id, instrument_id, side_code(side), qty, px, TC_ORD_MARKET, tif, flags, stp, order_id, 0, 0,
-            min_qty, 0, cash_order_qty, 0, ts_ns
+            unsigned32(<void*>config_error, account_id, "account_id"),
+            unsigned32(<void*>config_error, instrument_id, "instrument_id"),
+            side_code(side),
+            signed64(<void*>config_error, qty, "qty"),
+            signed64(<void*>config_error, px, "px"),
+            TC_ORD_MARKET,
+            unsigned8(<void*>config_error, tif, "tif"),
+            unsigned32(<void*>config_error, flags, "flags"),
+            unsigned8(<void*>config_error, stp, "stp"),
+            unsigned64(<void*>config_error, order_id, "order_id"),
+            0,
+            0,
+            signed64(<void*>config_error, min_qty, "min_qty"),
+            0,
+            signed64(<void*>config_error, cash_order_qty, "cash_order_qty"),
+            0,
+            unsigned64(<void*>config_error, ts_ns, "ts_ns"),
         )
 
     def stop(
-        self, uint32_t account_id, uint32_t instrument_id, side, int64_t stop_px, int64_t qty, int64_t px=0,
-        uint8_t tif=1, uint32_t flags=0, uint8_t stp=0, uint64_t order_id=0, uint16_t trailing_bps=0,
-        uint64_t expire_ts_ns=0, uint64_t ts_ns=0,
+        self, account_id, instrument_id, side, stop_px, qty, px=0, tif=1, flags=0, stp=0, order_id=0, trailing_bps=0,
+        expire_ts_ns=0, ts_ns=0,
     ) -> OrderResult:
         """Send a stop order, with px a stop-limit; with trailing_bps, stop_px is its activation price."""
         return self.send(
-            account_id, instrument_id, side_code(side), qty, px, TC_ORD_STOP_LIMIT if px else TC_ORD_STOP, tif, flags,
-            stp, order_id, stop_px, 0, 0, expire_ts_ns, 0, trailing_bps, ts_ns
+            unsigned32(<void*>config_error, account_id, "account_id"),
+            unsigned32(<void*>config_error, instrument_id, "instrument_id"),
+            side_code(side),
+            signed64(<void*>config_error, qty, "qty"),
+            signed64(<void*>config_error, px, "px"),
+            TC_ORD_STOP_LIMIT if signed64(<void*>config_error, px, "px") else TC_ORD_STOP,
+            unsigned8(<void*>config_error, tif, "tif"),
+            unsigned32(<void*>config_error, flags, "flags"),
+            unsigned8(<void*>config_error, stp, "stp"),
+            unsigned64(<void*>config_error, order_id, "order_id"),
+            signed64(<void*>config_error, stop_px, "stop_px"),
+            0,
+            0,
+            unsigned64(<void*>config_error, expire_ts_ns, "expire_ts_ns"),
+            0,
+            unsigned16(<void*>config_error, trailing_bps, "trailing_bps"),
+            unsigned64(<void*>config_error, ts_ns, "ts_ns"),
         )
 
-    def cancel(self, uint32_t account_id, uint64_t order_id, uint64_t ts_ns=0) -> OrderResult:
+    def cancel(self, account_id, order_id, ts_ns=0) -> OrderResult:
         """One CANCEL_ORDER command."""
         cdef tc_command c
         memset(&c, 0, sizeof(c))
-        c.ts_ns = ts_ns
+        c.ts_ns = unsigned64(<void*>config_error, ts_ns, "ts_ns")
         c.kind = TC_CMD_CANCEL_ORDER
-        c.account_id = account_id
-        c.order_id = order_id
+        c.account_id = <uint32_t>unsigned32(<void*>config_error, account_id, "account_id")
+        c.order_id = unsigned64(<void*>config_error, order_id, "order_id")
         self.run(&c, 1)
-        return self.result_of(order_id)
+        return self.result_of(c.order_id)
 
     def replace(
-        self, uint32_t account_id, uint64_t order_id, int64_t px=0, int64_t order_qty=0, uint32_t flags=0,
-        uint64_t ts_ns=0,
+        self, account_id, order_id, px=0, order_qty=0, flags=0, ts_ns=0,
     ) -> OrderResult:
         """One REPLACE_ORDER command; 0 keeps a value."""
         cdef tc_command c
         memset(&c, 0, sizeof(c))
-        c.ts_ns = ts_ns
+        c.ts_ns = unsigned64(<void*>config_error, ts_ns, "ts_ns")
         c.kind = TC_CMD_REPLACE_ORDER
-        c.account_id = account_id
-        c.order_id = order_id
-        c.px = px
-        c.order_qty = order_qty
-        c.flags = flags
+        c.account_id = <uint32_t>unsigned32(<void*>config_error, account_id, "account_id")
+        c.order_id = unsigned64(<void*>config_error, order_id, "order_id")
+        c.px = signed64(<void*>config_error, px, "px")
+        c.order_qty = signed64(<void*>config_error, order_qty, "order_qty")
+        c.flags = <uint32_t>unsigned32(<void*>config_error, flags, "flags")
         self.run(&c, 1)
-        return self.result_of(order_id)
+        return self.result_of(c.order_id)
 
     # ---- looking inside ---------------------------------------------------------------------------------
 
@@ -392,29 +470,34 @@ cdef class Kernel:
             raise KeyError(f"no instrument {instrument_id}")
         return self.e.book + instrument_id
 
-    def best(self, uint32_t instrument_id) -> tuple:
+    def best(self, instrument_id) -> tuple:
         """(best bid, best ask) in ticks, None for an empty side."""
-        cdef Book* b = self.book_or_raise(instrument_id)
+        cdef uint32_t instrument_id_ = <uint32_t>unsigned32(<void*>config_error, instrument_id, "instrument_id")
+        cdef Book* b = self.book_or_raise(instrument_id_)
         bid = self.e.level[b.ladder[L_BID].best_level].px if b.ladder[L_BID].n_levels else None
         ask = self.e.level[b.ladder[L_ASK].best_level].px if b.ladder[L_ASK].n_levels else None
         return bid, ask
 
-    def depth(self, uint32_t instrument_id, side, uint64_t levels=0) -> list:
+    def depth(self, instrument_id, side, levels=0) -> list:
         """Levels of a side, best first: (px, visible qty, number of orders). levels 0 = all."""
-        cdef Book* b = self.book_or_raise(instrument_id)
+        cdef uint32_t instrument_id_ = <uint32_t>unsigned32(<void*>config_error, instrument_id, "instrument_id")
+        cdef uint64_t levels_ = unsigned64(<void*>config_error, levels, "levels")
+        cdef Book* b = self.book_or_raise(instrument_id_)
         cdef int which = side_code(side) - 1
         cdef uint32_t lv = b.ladder[which].best_level
         out = []
-        while lv != NIL and (levels == 0 or <uint64_t>len(out) < levels):
+        while lv != NIL and (levels_ == 0 or <uint64_t>len(out) < levels_):
             out.append((self.e.level[lv].px, visible_qty(&self.e, lv), self.e.level[lv].count))
             lv = ladder_next(&self.e, &b.ladder[which], rank_of(which, self.e.level[lv].px))
         return out
 
-    def queue(self, uint32_t instrument_id, side, int64_t px) -> list:
+    def queue(self, instrument_id, side, px) -> list:
         """Orders at a price in queue order: (order_id, visible qty, leaves_qty, account_id)."""
-        cdef Book* b = self.book_or_raise(instrument_id)
+        cdef uint32_t instrument_id_ = <uint32_t>unsigned32(<void*>config_error, instrument_id, "instrument_id")
+        cdef int64_t px_ = signed64(<void*>config_error, px, "px")
+        cdef Book* b = self.book_or_raise(instrument_id_)
         cdef int which = side_code(side) - 1
-        cdef uint32_t lv = ladder_find(&self.e, &b.ladder[which], rank_of(which, px))
+        cdef uint32_t lv = ladder_find(&self.e, &b.ladder[which], rank_of(which, px_))
         cdef uint32_t n
         out = []
         if lv != NIL:
@@ -429,9 +512,10 @@ cdef class Kernel:
                 n = self.e.order[n].next
         return out
 
-    def market_state(self, uint32_t instrument_id) -> dict:
+    def market_state(self, instrument_id) -> dict:
         """Phase, last and mark price, counts of one instrument. O(levels)."""
-        cdef Book* b = self.book_or_raise(instrument_id)
+        cdef uint32_t instrument_id_ = <uint32_t>unsigned32(<void*>config_error, instrument_id, "instrument_id")
+        cdef Book* b = self.book_or_raise(instrument_id_)
         return {
             "phase": b.phase, "last_px": b.last_px, "mark_px": b.mark_px, "live_orders": b.n_live,
             "bid_levels": b.ladder[L_BID].n_levels, "ask_levels": b.ladder[L_ASK].n_levels,
@@ -440,9 +524,10 @@ cdef class Kernel:
             "stops": b.n_stops, "trailing": b.n_trailing, "band_ref_px": b.spec.band_ref_px,
         }
 
-    def order(self, uint64_t order_id):
+    def order(self, order_id):
         """A live order as a dict, None where there is none."""
-        cdef uint32_t slot = id_find(&self.e, order_id, id_tag(&self.e.ids, order_id))
+        cdef uint64_t order_id_ = unsigned64(<void*>config_error, order_id, "order_id")
+        cdef uint32_t slot = id_find(&self.e, order_id_, id_tag(&self.e.ids, order_id_))
         cdef Order* o
         if slot == NIL:
             return None
@@ -455,13 +540,14 @@ cdef class Kernel:
             "stop_px": 0 if o.terms == NIL else self.e.terms[o.terms].stop_px,
         }
 
-    def wallets(self, uint32_t account_id) -> list:
+    def wallets(self, account_id) -> list:
         """(asset_id, total, hold, upnl, initial_margin, maintenance_margin, state), by asset id."""
+        cdef uint32_t account_id_ = <uint32_t>unsigned32(<void*>config_error, account_id, "account_id")
         cdef uint32_t w
-        if not self.e.accounts or account_id >= self.e.max_accounts or not self.e.account[account_id].exists:
-            raise KeyError(f"no account {account_id}")
+        if not self.e.accounts or account_id_ >= self.e.max_accounts or not self.e.account[account_id_].exists:
+            raise KeyError(f"no account {account_id_}")
         out = []
-        w = self.e.account[account_id].wallets_head
+        w = self.e.account[account_id_].wallets_head
         while w != NIL:
             out.append((
                 self.e.wallet[w].asset_id, self.e.wallet[w].total, self.e.wallet[w].hold, self.e.wallet[w].upnl,
@@ -470,14 +556,15 @@ cdef class Kernel:
             w = self.e.wallet[w].acct_next
         return sorted(out)
 
-    def positions_of(self, uint32_t account_id) -> list:
+    def positions_of(self, account_id) -> list:
         """(instrument_id, qty, cost, realised, fees, open_buy, open_sell, initial_margin, maintenance_margin,
         upnl, iso_margin, mode, state), by instrument id."""
+        cdef uint32_t account_id_ = <uint32_t>unsigned32(<void*>config_error, account_id, "account_id")
         cdef uint32_t p
-        if not self.e.accounts or account_id >= self.e.max_accounts or not self.e.account[account_id].exists:
-            raise KeyError(f"no account {account_id}")
+        if not self.e.accounts or account_id_ >= self.e.max_accounts or not self.e.account[account_id_].exists:
+            raise KeyError(f"no account {account_id_}")
         out = []
-        p = self.e.account[account_id].positions_head
+        p = self.e.account[account_id_].positions_head
         while p != NIL:
             out.append((
                 self.e.position[p].instrument_id, self.e.position[p].qty, self.e.position[p].cost,
@@ -489,13 +576,14 @@ cdef class Kernel:
             p = self.e.position[p].acct_next
         return sorted(out)
 
-    def ledger(self, uint32_t asset_id) -> dict:
+    def ledger(self, asset_id) -> dict:
         """The engine's own accounts of one asset."""
-        if not self.e.accounts or asset_id >= self.e.max_assets:
-            raise KeyError(f"no asset {asset_id}")
+        cdef uint32_t asset_id_ = <uint32_t>unsigned32(<void*>config_error, asset_id, "asset_id")
+        if not self.e.accounts or asset_id_ >= self.e.max_assets:
+            raise KeyError(f"no asset {asset_id_}")
         return {
-            "fees": self.e.fees[asset_id], "deposits": self.e.deposits[asset_id],
-            "clearing": self.e.clearing[asset_id],
+            "fees": self.e.fees[asset_id_], "deposits": self.e.deposits[asset_id_],
+            "clearing": self.e.clearing[asset_id_],
         }
 
     def counters(self) -> dict:

@@ -32,11 +32,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv : sequence of str, optional
         Arguments without the program's name; those of the process when not given.
     """
+    try:
+        return _run(sys.argv[1:] if argv is None else argv)
+    except KeyboardInterrupt:
+        # Before the command had begun: while its modules were read.
+        print("tradecore: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+
+
+def _run(argv: Sequence[str]) -> int:
     from tradecore.cli.parser import build_parser
     from tradecore.cli.screen import Screen
     from tradecore.errors import EngineFault, TradecoreError
 
-    argv = sys.argv[1:] if argv is None else argv
+    if sys.stdout is None:  # closed by who started us (`>&-`)
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for as long as we run
     args = build_parser(argv).parse_args(argv)
     screen = Screen(json=getattr(args, "json", False), plain=getattr(args, "plain", False))
     try:
@@ -65,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         screen.error("out of memory; ask for less (fewer accounts, orders or instruments)")
         return EXIT_USAGE
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
+        where = f"{error.filename}: " if error.filename else "writing the output: "
         screen.error(f"{where}{error.strerror or error}")
         return EXIT_USAGE
     return code

@@ -139,10 +139,15 @@ def _one(path: str, args: argparse.Namespace, screen: Screen) -> dict[str, Any]:
         with screen.progress(f"replaying {short_name(path)}", feed.rows or 1) as bar:
             replay.run(_reporter(bar, feed))
     document = replay.document()
-    if args.plot:
+    if not args.plot:
+        _describe(replay, document, screen)
+        return document
+    try:
         _plot(replay, args.plot)
         document["plot"] = args.plot
-    _describe(replay, document, screen)
+    finally:
+        # Also when the picture cannot be written: what was found is not lost with it.
+        _describe(replay, document, screen)
     return document
 
 
@@ -199,7 +204,8 @@ def _describe(replay: Replay, document: dict[str, Any], screen: Screen) -> None:
     if (book := document["book"]) is not None and not book["bids"] and not book["asks"]:
         screen.line(f"  the book of {book['symbol']} is empty at the end")
     elif book is not None:
-        screen.heading(f"{book['symbol']}, final book (last {feed.px_text(book['last_px'])})")
+        last = f"last {feed.px_text(book['last_px'])}" if book["last_px"] else "no trade"
+        screen.heading(f"{book['symbol']}, final book ({last})")
         bids, asks = ([LevelView(*level) for level in book[side]] for side in ("bids", "asks"))
         rows = ladder_rows(bids, asks, _LADDER_LEVELS, feed.px_text)
         screen.table(("orders", "qty", "bid", "ask", "qty", "orders"), rows)

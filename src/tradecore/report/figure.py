@@ -114,7 +114,19 @@ def save(figure: Figure, path: str, title: str, text: str = "") -> None:
         ``.png``, ``.svg``, ``.pdf`` or ``.html``.
     title, text : str
         Heading of an HTML page, and the report printed below its picture.
+
+    Raises
+    ------
+    OSError
+        It cannot be written; the file is named.
     """
+    try:
+        _write(figure, path, title, text)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from error
+
+
+def _write(figure: Figure, path: str, title: str, text: str) -> None:
     kind = Path(path).suffix.lower()
     with styled():
         if kind != ".html":

@@ -163,15 +163,14 @@ def _draw_end(axes: Any, picture: MarketPicture) -> None:
     if not picture.depth:
         return
     bids, asks = (_near(levels) for levels in picture.depth[-1])
+    # Best first: what is held at a level reaches to the next one, downwards for bids.
     for levels, colour, name in ((bids, _BID, "bids"), (asks, _ASK, "asks")):
         if not levels:
             continue
         px = np.array([level[0] for level in levels], float) * picture.depth_tick
         total = np.cumsum([level[1] for level in levels])
-        axes.fill_between(
-            px, total, step="post" if name == "asks" else "pre", color=colour, alpha=0.3
-        )
-        axes.step(px, total, where="post" if name == "asks" else "pre", color=colour, label=name)
+        axes.fill_between(px, total, step="post", color=colour, alpha=0.3)
+        axes.step(px, total, where="post", color=colour, label=name)
     axes.set_ylim(bottom=0)
     axes.ticklabel_format(useOffset=False, style="plain", axis="x")
     axes.tick_params(axis="x", rotation=30)
