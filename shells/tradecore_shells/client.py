@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -378,7 +379,9 @@ async def connect(
         ``unix:PATH``, ``tcp://127.0.0.1:PORT`` or ``kafka://HOST:PORT``.
     account_id : int
     session_id : int
-        0 takes the present second as the number: enough for one start a second.
+        0 draws a number, so that programs that start at the same moment differ. Of n sessions
+        that a log has seen, a new one meets one with a chance of n in two thousand million; its
+        orders are then refused as repeated.
     label : str, optional
         Given, the session is announced to the portfolio and closed there at the end.
     **settings
@@ -390,7 +393,7 @@ async def connect(
         No such address, nobody answers, or the log refuses.
     """
     clock = settings.setdefault("clock", SystemClock())
-    session_id = session_id or clock.now_ns() // 1_000_000_000 & MAX_SESSION
+    session_id = session_id or 1 + secrets.randbelow(MAX_SESSION)
     log = open_log(url, clock)
     client = None
     try:

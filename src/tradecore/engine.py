@@ -7,6 +7,7 @@ with the commands.
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self
 
 import msgspec
@@ -49,6 +50,14 @@ def _fault(status: int, line: int, in_seq: int) -> EngineFault:
 
 
 register_errors(_fault, FrameError, ConfigError)
+
+
+def _whole(name: str, value: object) -> int:
+    """Return a field's value; NumPy would drop what is behind the point."""
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise ConfigError(f"{name} is {value!r}; a whole number is needed") from None
 
 
 class AuditError(EngineFault):
@@ -99,6 +108,13 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     prefault: bool = False
 
     def __post_init__(self) -> None:
+        for name, kind in (*((n, int) for n in (*_CAPACITIES, "id_seed")), *_SWITCHES):
+            value = getattr(self, name)
+            if type(value) is not kind:
+                wanted = "a whole number" if kind is int else "True or False"
+                raise ConfigError(f"EngineConfig.{name} is {value!r}; it must be {wanted}")
+        if self.prefetch not in ("auto", "on", "off"):
+            raise ConfigError(f"EngineConfig.prefetch is {self.prefetch!r}; auto, on or off")
         for name, top in _CAPACITIES.items():
             value = getattr(self, name)
             if not 0 <= value <= top or (value == 0 and name in _REQUIRED):
@@ -123,6 +139,7 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         }
 
 
+_SWITCHES: Final = (("accounts", bool), ("prefault", bool))
 _CAPACITIES: Final = {
     "max_instruments": 1 << 24,
     "max_orders": 1 << 30,
@@ -283,7 +300,7 @@ class Engine(Kernel):
         frame = np.zeros(1, dtypes.ADMIN)
         frame["kind"] = kind
         for name, value in fields.items():
-            frame[name] = value
+            frame[name] = _whole(name, value)
         return self.events(frame)
 
     def define_instrument(
@@ -302,7 +319,7 @@ class Engine(Kernel):
         frame = np.zeros(1, dtypes.INSTRUMENT)
         frame["kind"] = CommandKind.INSTRUMENT
         frame["cont"] = 3
-        frame["instrument_id"] = instrument_id
+        frame["instrument_id"] = _whole("instrument_id", instrument_id)
         defaults = {
             "tick": 1,
             "lot": 1,
@@ -311,7 +328,7 @@ class Engine(Kernel):
             "phase": Phase.CONTINUOUS,
         }
         for name, value in (defaults | fields).items():
-            frame[name] = value
+            frame[name] = _whole(name, value)
         for i, tier in enumerate(tiers):
             frame["tiers"][0][i] = tier
         return self.events(frame)

@@ -12,6 +12,7 @@ space, separators, digits of other scripts, leading zeros, a bare dot.
 
 from __future__ import annotations
 
+import operator
 import re
 from decimal import Decimal
 from typing import Final, TypeAlias
@@ -237,8 +238,14 @@ class Unit(msgspec.Struct, frozen=True):
         """Return a count of steps in natural notation, with all decimals of the step.
 
         ``to_units(to_text(n)) == n`` for every n in range. Never uses an exponent.
+
+        Raises
+        ------
+        TypeError
+            `units` is no whole number.
         """
-        total = units * self.step
+        # NumPy's numbers would overflow where Python's do not.
+        total = operator.index(units) * self.step
         if not self.decimals:
             return str(total)
         sign = "-" if total < 0 else ""

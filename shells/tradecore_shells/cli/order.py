@@ -94,7 +94,7 @@ def _place(args: argparse.Namespace, screen: Screen) -> int:
     reason = f" ({document['status']})" if document["status"] != "OK" else ""
     done, rest = lots(document["cum_qty"]), lots(document["leaves_qty"])
     screen.line(f"{document['state'].upper()}{reason}: {done} done, {rest} open")
-    return int(document["state"] == "rejected")
+    return int(document["state"] in ("rejected", "repeated"))
 
 
 async def _send(

@@ -248,7 +248,7 @@ def _replay(args: argparse.Namespace, screen: Screen) -> int:
     place = Path(args.journal)
     config = load_config(place, args.config)
     source = segment_head(place).source
-    engine, first = Engine(config), 1
+    engine, first, start = Engine(config), 1, None
     if args.after:
         loaded = SnapshotStore(args.after, source=source).load_newest(up_to_seq=args.last)
         for each in loaded.rejected:
@@ -261,6 +261,7 @@ def _replay(args: argparse.Namespace, screen: Screen) -> int:
             )
         engine = snapshot.restore_engine(Engine, loaded.snapshot, config, file=str(loaded.path))
         first = loaded.snapshot.info.in_seq + 1
+        start = loaded.snapshot.info.journal
     frames = sum(each.path.stat().st_size for each in list_segments(place)) if place.is_dir() else 1
     begin = time.perf_counter()
     with screen.progress("replaying", frames) as bar:
@@ -269,7 +270,8 @@ def _replay(args: argparse.Namespace, screen: Screen) -> int:
             engine.apply(view)
             bar.advance(len(view))
 
-        done = replay(read_segments(place, from_seq=first), apply, from_seq=first, to_seq=args.last)
+        segments = read_segments(place, from_seq=first)
+        done = replay(segments, apply, from_seq=first, to_seq=args.last, start=start)
     elapsed = time.perf_counter() - begin
     saved = None
     if args.snapshot:

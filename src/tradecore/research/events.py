@@ -74,6 +74,8 @@ def write_events(path: str | os.PathLike[str], source: Source | Recording) -> in
     import pyarrow as pa
 
     target = Path(path)
+    if target.exists() and not target.is_file():
+        raise DataError("is no regular file and would be replaced; name a new one", str(target))
     partial = target.with_name(target.name + ".partial")
     parts = _parts(source)
     first = next((part for part in parts if len(part.frames)), None)

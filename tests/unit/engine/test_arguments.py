@@ -80,3 +80,28 @@ def test_frames_bytes_and_words_are_taken(engine: Engine) -> None:
     for commands in (frames, frames.view(np.uint8), frames.view("<u8"), frames.view(INSTRUMENT)):
         engine.apply(commands)
     assert engine.in_seq == 32
+
+
+CONFIGS: dict[str, dict[str, Any]] = {
+    "max_orders is 64.5": {"max_orders": 64.5},
+    "max_orders is True": {"max_orders": True},
+    "accounts is 'yes'": {"accounts": "yes"},
+    "id_seed is 1.5": {"id_seed": 1.5},
+    "prefetch is 99": {"prefetch": 99},
+}
+
+
+@pytest.mark.parametrize("words", CONFIGS)
+def test_setting_that_no_snapshot_could_hold_is_refused_at_once(words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        Engine(**CONFIGS[words])
+
+
+def test_administrative_fields_are_whole_numbers(engine: Engine) -> None:
+    with pytest.raises(ConfigError, match="tick is 101"):
+        engine.define_instrument(1, tick=FLOAT)
+    with pytest.raises(ConfigError, match="instrument_id is 101"):
+        engine.define_instrument(FLOAT)
+    with pytest.raises(ConfigError, match="mark_px is 101"):
+        engine.mark(1, FLOAT)
+    assert engine.in_seq == 0
